@@ -1,0 +1,28 @@
+"""The settings, read in one place: ``AGGREGATES = {"RETRIES": 8}`` in Django's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a host may set, with the defaults."""
+
+    RETRIES: int = 8
+    """How often the outermost transaction is tried again after a conflict."""
+    RETRY_SECONDS: float = 30.0
+    """After how long a conflict is no longer tried again."""
+    BATCH_SIZE: int = 250_000
+    """Source rows that one verify or rebuild statement looks at, at most, where ranges allow."""
+
+
+def current() -> Settings:
+    """Return the settings in force; raise ImproperlyConfigured for one that does not exist."""
+    given = getattr(settings, "AGGREGATES", {})
+    if unknown := set(given) - {field.name for field in fields(Settings)}:
+        raise ImproperlyConfigured(f"AGGREGATES has unknown settings: {', '.join(sorted(unknown))}.")
+    return Settings(**given)

@@ -1,0 +1,41 @@
+"""Arithmetic of images and deltas: plain values in, plain values out, no database.
+
+An image says what a set of rows contributes: ``{values: amounts}``, where ``values`` holds one
+value for each dimension and ``amounts`` one number for each measure. A delta has the same shape;
+adding it to the image before gives the image after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+Values = tuple[Any, ...]
+Amounts = tuple[int | Decimal, ...]
+Image = Mapping[Values, Amounts]
+Delta = Mapping[Values, Amounts]
+
+
+def add(images: Iterable[tuple[Values, Amounts]]) -> dict[Values, Amounts]:
+    """Return the sum of contributions by values, without those that are zero in every measure."""
+    total: dict[Values, Amounts] = {}
+    for values, amounts in images:
+        held = total.get(values)
+        total[values] = amounts if held is None else tuple(a + b for a, b in zip(held, amounts, strict=True))
+    return {values: amounts for values, amounts in total.items() if any(amounts)}
+
+
+def negative(image: Image) -> dict[Values, Amounts]:
+    """Return the image with every amount's sign turned."""
+    return {values: tuple(-amount for amount in amounts) for values, amounts in image.items()}
+
+
+def net(before: Image, after: Image) -> dict[Values, Amounts]:
+    """Return the delta that turns ``before`` into ``after``; empty where nothing changed."""
+    return add((*negative(before).items(), *after.items()))
+
+
+def project(delta: Delta, positions: Sequence[int]) -> dict[Values, Amounts]:
+    """Return the delta of the rollup that keeps only the dimensions at ``positions``."""
+    return add((tuple(values[p] for p in positions), amounts) for values, amounts in delta.items())

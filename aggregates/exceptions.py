@@ -1,0 +1,46 @@
+"""What can go wrong, and what to do about it. Each docstring gives cause and remedy."""
+
+from __future__ import annotations
+
+
+class AggregatesError(Exception):
+    """Base of every error of this package."""
+
+
+class DeclarationError(AggregatesError):
+    """A totals declaration cannot work. The message says what to write instead.
+
+    ``id`` is the stable id of the system check that reports it.
+    """
+
+    def __init__(self, message: str, *, id: str = "aggregates.E001") -> None:  # noqa: A002 - Django's word for it
+        super().__init__(message)
+        self.id = id
+
+
+class OutsideTransaction(AggregatesError):
+    """A tracked row was written outside a transaction, so its total could not be written with it.
+
+    Derive the model from ``aggregates.models.Tracked``, or wrap the write in
+    ``transaction.atomic()``.
+    """
+
+
+class ReadOnlyTotals(AggregatesError):
+    """A totals row was written by hand. Write the source rows, or run ``rebuild_totals``."""
+
+
+class UntrackedWrite(AggregatesError):
+    """A write path that cannot keep totals exact was used. The message names the one that can."""
+
+
+class TotalsNotReady(AggregatesError):
+    """No rollup that can answer was found clean yet. Run ``rebuild_totals`` once."""
+
+
+class TotalOutOfRange(AggregatesError):
+    """A total would leave the range of its column; the whole write was refused."""
+
+
+class ConcurrentInsert(AggregatesError):
+    """The row to insert was inserted by another transaction meanwhile. Retried where possible."""

@@ -1,0 +1,117 @@
+"""A set of rows → what it contributes to every bucket, as the database sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, models
+from django.db.models import Case, Sum, When
+from django.db.models.expressions import Combinable
+
+from aggregates import deltas
+from aggregates.batches import batched
+from aggregates.definitions import Definition
+
+KEYS_A_STATEMENT = 1_000
+
+
+@dataclass(frozen=True)
+class Locked:
+    """Rows locked until the transaction ends: their keys, and their image."""
+
+    keys: frozenset[Any]
+    image: deltas.Image
+
+
+def source_rows(definition: Definition, using: str) -> models.QuerySet[Any]:
+    """Return every row of the source, whatever its managers hide, with its dimensions annotated."""
+    rows: models.QuerySet[Any] = models.QuerySet(definition.source, using=using)
+    return rows.order_by().annotate(
+        **{f"dim_{i}": expression for i, expression in enumerate(definition.dimensions.values())}
+    )
+
+
+def lock(definition: Definition, using: str, keys: Collection[Any]) -> Locked:
+    """Lock the rows with these keys and return their image; needs an open transaction."""
+    parts = [_lock(definition, using, _by_keys(definition, using, chunk)) for chunk in batched(sorted(keys), KEYS_A_STATEMENT)]
+    return Locked(
+        frozenset().union(*(part.keys for part in parts)),
+        deltas.add(item for part in parts for item in part.image.items()),
+    )
+
+
+def lock_matching(definition: Definition, queryset: models.QuerySet[Any]) -> Locked:
+    """Lock the rows that a queryset selects and return their image; needs an open transaction."""
+    return _lock(definition, queryset.db, _restricted(definition, queryset))
+
+
+def summed(definition: Definition, using: str, keys: Collection[Any]) -> deltas.Image:
+    """Return the image of the rows with these keys, grouped by the database."""
+    dims = _names("dim", definition.dimensions)
+    sums = {f"measure_{i}": Sum(expression) for i, expression in enumerate(definition.measures.values())}
+    groups: list[tuple[deltas.Values, deltas.Amounts]] = []
+    for chunk in batched(keys, KEYS_A_STATEMENT):
+        rows = _by_keys(definition, using, chunk).filter(definition.where).values(*dims).annotate(**sums)
+        groups += _split(rows.values_list(*dims, *sums), len(dims))
+    return deltas.add(groups)
+
+
+def _by_keys(definition: Definition, using: str, keys: list[Any]) -> models.QuerySet[Any]:
+    rows = source_rows(definition, using)
+    return rows.filter(pk=keys[0]) if len(keys) == 1 else rows.filter(pk__in=keys)
+
+
+def _restricted(definition: Definition, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """Return the source rows a queryset selects, each once and in a form that can be locked.
+
+    A plain filter moves over as it is, so that a row that changed while we waited for its lock is
+    checked again; joins and groups can neither be locked nor counted once, and become a subquery.
+    """
+    rows = source_rows(definition, queryset.db)
+    query = queryset.query
+    tables = [alias for alias, count in query.alias_refcount.items() if count]
+    if len(tables) <= 1 and not query.group_by and not query.distinct and query.model._meta.concrete_model is definition.source._meta.concrete_model:
+        rows.query.where = query.where.clone()
+        return rows
+    return rows.filter(pk__in=queryset.order_by().values("pk"))
+
+
+def _lock(definition: Definition, using: str, rows: models.QuerySet[Any]) -> Locked:
+    # The filter decides what a row contributes, not whether it is locked: a draft that becomes an
+    # expense must not do so twice.
+    dims = _names("dim", definition.dimensions)
+    amounts = {f"measure_{i}": _if_counted(definition, name) for i, name in enumerate(definition.measures)}
+    of = _lockable(definition) if connections[using].features.has_select_for_update_of else ()
+    locked = rows.order_by("pk").select_for_update(of=of).annotate(**amounts)
+    found = list(locked.values_list("pk", *dims, *amounts))
+    return Locked(
+        frozenset(key for key, *_values in found), deltas.add(_split((row[1:] for row in found), len(dims)))
+    )
+
+
+def _lockable(definition: Definition) -> tuple[str, ...]:
+    """Return what ``select_for_update(of=…)`` calls the tables of one row, its parents' included."""
+    links = [link.name for link in definition.source._meta.parents.values() if link is not None]
+    return ("self", *links)
+
+
+def _if_counted(definition: Definition, name: str) -> Combinable:
+    """Return what a row contributes to a measure: nothing where the declared filter leaves it out."""
+    contribution = definition.measures[name]
+    if not definition.where:
+        return contribution
+    return Case(
+        When(definition.where, then=contribution),
+        default=definition.zero(name),
+        output_field=definition.column(name),
+    )
+
+
+def _names(prefix: str, declared: Collection[str]) -> list[str]:
+    return [f"{prefix}_{i}" for i in range(len(declared))]
+
+
+def _split(rows: Iterable[tuple[Any, ...]], width: int) -> list[tuple[deltas.Values, deltas.Amounts]]:
+    return [(tuple(row[:width]), tuple(row[width:])) for row in rows]

@@ -1,0 +1,51 @@
+"""A bucket's identity: a digest of its rollup and dimension values, with its slot as last byte."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+DIGEST_BYTES = 15  # and one byte for the slot
+
+
+def bucket_key(rollup: str, values: Iterable[Any], slot: int = 0) -> uuid.UUID:
+    """Return the key of one slot of a bucket.
+
+    The slots of a bucket differ in the last byte alone. Values are encoded with their type and
+    length, so that no two buckets share an encoding and NULL is a value like any other.
+    """
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    digest.update(_encoded(rollup))
+    for value in values:
+        digest.update(_encoded(value))
+    return uuid.UUID(bytes=digest.digest() + bytes((slot,)))
+
+
+def _encoded(value: Any) -> bytes:
+    tag, text = _tagged(value)
+    payload = text.encode()
+    return tag + len(payload).to_bytes(4, "big") + payload
+
+
+def _tagged(value: Any) -> tuple[bytes, str]:  # noqa: C901 - one line a type
+    if value is None:
+        return b"n", ""
+    if isinstance(value, bool):
+        return b"b", str(int(value))
+    if isinstance(value, int):
+        return b"i", str(int(value))
+    if isinstance(value, str):
+        return b"s", str(value)
+    if isinstance(value, dt.datetime):
+        return b"t", (value.astimezone(dt.UTC) if value.tzinfo else value).isoformat()
+    if isinstance(value, dt.date):
+        return b"d", value.isoformat()
+    if isinstance(value, Decimal):
+        return b"m", f"{value.normalize() + 0:f}"
+    if isinstance(value, uuid.UUID):
+        return b"u", value.hex
+    raise TypeError(f"A dimension value of type {type(value).__name__} cannot identify a bucket: {value!r}.")

@@ -1,0 +1,169 @@
+"""What a host derives from (Totals, Tracked), and the records of runs and of ready rollups."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models, router
+
+from aggregates import transactions
+from aggregates.exceptions import ReadOnlyTotals
+from aggregates.querysets import TrackedManager
+
+
+class TotalsQuerySet(models.QuerySet["Totals"]):
+    """Reads totals. Whatever would write them raises ReadOnlyTotals."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise ReadOnlyTotals(
+            f"{self.model._meta.label} is written by the engine alone: write its source rows, or run rebuild_totals."
+        )
+
+    update = bulk_create = bulk_update = delete = _raw_delete = _insert = _update = _refuse  # type: ignore[assignment]
+    update.alters_data = delete.alters_data = True  # type: ignore[attr-defined]
+
+
+class Totals(models.Model):
+    """One stored total: the sums of one bucket in one rollup and slot.
+
+    Subclasses add a nullable field for each dimension, a field for each measure, and an inner
+    class ``Aggregate`` that says what they are totals of.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False, help_text="Digest of rollup and dimensions, and the slot.")
+    rollup = models.CharField(max_length=100, editable=False)
+    slot = models.PositiveSmallIntegerField(default=0, editable=False)
+    generation = models.BigIntegerField(default=0, editable=False, help_text="How often this bucket was corrected.")
+
+    objects = TotalsQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def _save_table(self, raw: bool = False, *args: Any, **kwargs: Any) -> bool:
+        """Refuse to write; a fixture's rows are skipped, for loading its source rows derives them."""
+        if raw:
+            return True
+        raise ReadOnlyTotals(
+            f"{self._meta.label} is written by the engine alone: write its source rows, or run rebuild_totals."
+        )
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse: a total goes when its source rows go."""
+        raise ReadOnlyTotals(
+            f"{self._meta.label} is written by the engine alone: delete its source rows, or run rebuild_totals."
+        )
+
+
+class Tracked(models.Model):
+    """A source of totals: each save or delete is one transaction with its totals.
+
+    Where the write opens the outermost transaction itself, conflicts (serialization failures,
+    deadlocks, lock timeouts) are retried.
+    """
+
+    objects = TrackedManager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+
+    def save_base(  # noqa: PLR0913 - Django's signature
+        self,
+        raw: bool = False,  # noqa: FBT001, FBT002
+        force_insert: Any = False,  # noqa: FBT002
+        force_update: bool = False,  # noqa: FBT001, FBT002
+        using: str | None = None,
+        update_fields: Any = None,
+    ) -> None:
+        """Save the row and its totals in one transaction; see Django's ``Model.save_base``."""
+        using = using or router.db_for_write(self.__class__, instance=self)
+        adding, database, key = self._state.adding, self._state.db, self.pk
+
+        def attempt() -> None:
+            # Django skips the UPDATE for a new instance whose key is a default: no row to read before.
+            defaulted = all(f.has_default() or f.has_db_default() for f in self._meta.pk_fields)
+            self._state.inserts = force_insert is True or (adding and defaulted and not (raw or force_update or update_fields))
+            try:
+                super(Tracked, self).save_base(raw, force_insert, force_update, using, update_fields)
+            except BaseException:
+                # Nothing was stored, so a later save must not take the instance for stored.
+                self._state.adding, self._state.db, self.pk = adding, database, key
+                raise
+            finally:
+                self._state.inserts = False
+
+        transactions.run(attempt, using=using)
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        """Delete the row and take it out of its totals in one transaction."""
+        using = using or router.db_for_write(self.__class__, instance=self)
+        delete = super().delete
+        return transactions.run(lambda: delete(using=using, keep_parents=keep_parents), using=using)
+
+
+class RollupState(models.Model):
+    """That a rollup was found clean under the declaration with this fingerprint: it is ready."""
+
+    totals = models.CharField(max_length=255, help_text="Label of the totals model.")
+    rollup = models.CharField(max_length=100)
+    fingerprint = models.CharField(max_length=64)
+    buckets = models.BigIntegerField(default=0, help_text="Buckets when it was last compared.")
+    checked_at = models.DateTimeField(help_text="When it was last found clean.")
+
+    class Meta:
+        constraints: ClassVar[list[Any]] = [
+            models.UniqueConstraint(fields=["totals", "rollup"], name="aggregates_rollup_state")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.totals} {self.rollup}"
+
+
+class Run(models.Model):
+    """One verify or rebuild: what it was asked, how far it came, what it found."""
+
+    class Kind(models.TextChoices):
+        VERIFY = "verify"
+        REBUILD = "rebuild"
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        COMPLETE = "complete"
+        INTERRUPTED = "interrupted"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    totals = models.CharField(max_length=255, help_text="Label of the totals model.")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.RUNNING)
+    options = models.JSONField(default=dict, help_text="How it was asked: from_scratch, dry_run, batch_size.")
+    plan = models.JSONField(default=list, help_text="Its chunks: rollup, low, high.")
+    fingerprint = models.CharField(max_length=64, help_text="Of the declaration it ran under.")
+    started_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField(help_text="When it last made progress.")
+    finished_at = models.DateTimeField(null=True)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    chunks = models.PositiveIntegerField(default=0, help_text="Chunks in all.")
+    chunks_done = models.PositiveIntegerField(default=0)
+    buckets = models.BigIntegerField(default=0, help_text="Buckets compared.")
+    drifted = models.BigIntegerField(default=0, help_text="Buckets found to differ.")
+    corrected = models.BigIntegerField(default=0, help_text="Corrections applied.")
+    findings = models.JSONField(default=list, help_text="The first drifted buckets: stored, expected, difference.")
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-started_at",)
+        get_latest_by = "started_at"
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.totals} at {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def clean_result(self) -> bool:
+        """Whether the run compared everything and found no drift."""
+        return self.state == self.State.COMPLETE and self.drifted == 0

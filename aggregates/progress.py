@@ -1,0 +1,37 @@
+"""Progress of long work: on standard error, and only where a person watches it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+
+def bar(total: int | None, *, unit: str, label: str) -> tqdm[Any]:
+    """Return a bar to ``update(n)`` and to leave as a context; ``total`` None where unknown.
+
+    Shows rate and time left. Silent unless standard error is a terminal, so that logs and pipes
+    stay clean; the bar goes when it is done, so that what is printed next stands alone.
+    """
+    return tqdm(
+        total=total,
+        unit=unit,
+        desc=label,
+        file=sys.stderr,
+        disable=None,  # tqdm's word for "unless the file is a terminal"
+        leave=False,
+        unit_scale=True,
+        dynamic_ncols=True,
+    )
+
+
+def track(items: Iterable[T], total: int | None, *, unit: str, label: str) -> Iterator[T]:
+    """Yield the items and advance a bar by one after each."""
+    with bar(total, unit=unit, label=label) as shown:
+        for item in items:
+            yield item
+            shown.update()

@@ -1,0 +1,236 @@
+"""The set-based writes that send no signal, each with its delta in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import reduce
+from operator import or_
+from typing import Any, TypeVar
+
+from django.db import connections, models
+from django.db.models import Q, sql
+from django.db.models.constants import OnConflict
+from django.db.models.deletion import Collector
+from django.db.models.signals import post_delete, pre_delete
+
+from aggregates import ledger, receivers, registry, transactions
+from aggregates.batches import batched
+from aggregates.definitions import Definition
+from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
+
+M = TypeVar("M", bound=models.Model)
+
+KEYS_A_STATEMENT = 1_000
+ROWS_AN_UPSERT = 200  # each is a branch of an OR, of which SQLite takes at most 1,000
+
+
+class TrackedQuerySet(models.QuerySet[M]):
+    """Keeps the totals of its model exact through ``update``, ``delete`` and the ``bulk_…`` writes."""
+
+    def _tracked(self) -> list[Definition]:
+        return registry.watching(self.model)
+
+    def update(self, **kwargs: Any) -> int:
+        """Update all rows and their totals in one transaction; see Django's ``update``."""
+        written = frozenset(self.model._meta.pk.name if name == "pk" else name for name in kwargs)
+        definitions = [definition for definition in self._tracked() if definition.concerns(written)]
+        if not definitions or self.query.is_sliced or self.query.combinator:
+            return super().update(**kwargs)
+        self._for_write = True
+        self._result_cache = None
+
+        def operation() -> int:
+            with ledger.of(self.db).rewriting(definitions, self) as keys:
+                return self._update_rows(keys, kwargs)
+
+        return transactions.run(operation, using=self.db)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def _update_rows(self, keys: Collection[Any], kwargs: dict[str, Any]) -> int:
+        if not keys:
+            return 0
+        if not connections[self.db].features.has_select_for_update:
+            # SQLite has one writer, this one: no row can have joined since the rows were read.
+            return super().update(**kwargs)
+        return super(TrackedQuerySet, self.filter(pk__in=keys)).update(**kwargs)
+
+    def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:
+        """Update the given fields of the instances; see Django's ``bulk_update``."""
+        objs = tuple(objs)
+        self._for_write = True
+        update = super().bulk_update
+
+        def operation() -> int:
+            with ledger.batch(self.db):
+                return update(objs, fields, batch_size)
+
+        return transactions.run(operation, using=self.db)
+
+    bulk_update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete all rows and take them out of their totals in one transaction.
+
+        Where nothing else needs to see the rows (no receiver of the host's, no cascade), they are
+        not loaded.
+        """
+        query = self.query
+        if query.is_sliced or query.distinct_fields or query.combinator or self._fields is not None:
+            return super().delete()  # refused there, in Django's words
+        rows = self._chain()
+        rows._for_write = True
+        rows.query.select_for_update = False
+        rows.query.select_related = False
+        rows.query.clear_ordering(force=True)
+        if not _ForeignReceiversOnly(using=rows.db).can_fast_delete(rows):
+            delete = super().delete
+            return transactions.run(delete, using=rows.db)
+        self._result_cache = None
+        count = rows._raw_delete(using=rows.db)
+        return count, {self.model._meta.label: count} if count else {}
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def _raw_delete(self, using: str) -> int:
+        definitions = self._tracked()
+        rows: TrackedQuerySet[M] = self.using(using)
+        if not definitions:
+            return super()._raw_delete(using)
+
+        def operation() -> int:
+            with ledger.of(using).rewriting(definitions, rows) as keys:
+                return sum(
+                    super(TrackedQuerySet, self.model._base_manager.using(using).filter(pk__in=batch))._raw_delete(using)
+                    for batch in batched(keys, KEYS_A_STATEMENT)
+                )
+
+        return transactions.run(operation, using=using)
+
+    _raw_delete.alters_data = True  # type: ignore[attr-defined]
+
+    def bulk_create(  # noqa: PLR0913 - Django's signature
+        self,
+        objs: Any,
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,  # noqa: FBT001, FBT002
+        update_conflicts: bool = False,  # noqa: FBT001, FBT002
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[M]:
+        """Insert the instances and add them to their totals; see Django's ``bulk_create``."""
+        objs = list(objs)
+        self._for_write = True
+        insert = super().bulk_create
+
+        def upsert(part: list[M]) -> list[M]:
+            return insert(
+                part, batch_size, update_conflicts=True, update_fields=update_fields, unique_fields=unique_fields
+            )
+
+        if not self._tracked() or (ignore_conflicts and update_conflicts):
+            return insert(objs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)
+        if update_conflicts:
+            names = [self.model._meta.pk.name if name == "pk" else name for name in unique_fields or ()]
+            return transactions.run(lambda: self._insert_or_update(objs, names, upsert), using=self.db)
+        if ignore_conflicts:
+            return transactions.run(lambda: self._insert_new(objs, batch_size), using=self.db)
+        return transactions.run(lambda: self._insert_all(objs, batch_size), using=self.db)
+
+    bulk_create.alters_data = True  # type: ignore[attr-defined]
+
+    def _insert_all(self, objs: list[M], batch_size: int | None) -> list[M]:
+        with ledger.of(self.db).inserting(self._tracked()) as inserted:
+            created = super().bulk_create(objs, batch_size)
+            inserted.update(obj.pk for obj in created)
+        return created
+
+    def _insert_new(self, objs: list[M], batch_size: int | None) -> list[M]:
+        """Insert what conflicts with nothing; only the database can tell which rows went in."""
+        if not connections[self.db].features.can_return_rows_from_bulk_insert:
+            raise UntrackedWrite(
+                f"This database does not tell which rows of {self.model._meta.label} an INSERT that ignores conflicts put "
+                "in: insert only rows that are new, or save them one by one."
+            )
+        with ledger.of(self.db).inserting(self._tracked()) as inserted:
+            self._inserted: set[Any] = inserted
+            return super().bulk_create(objs, batch_size, ignore_conflicts=True)
+
+    def _insert_or_update(
+        self, objs: list[M], unique: list[str], upsert: Callable[[list[M]], list[M]]
+    ) -> list[M]:
+        """Insert the new rows, then lock all and update: an upsert alone does not tell which it was."""
+        if not connections[self.db].features.supports_update_conflicts_with_target:
+            raise UntrackedWrite(
+                f"This database does not tell which rows of {self.model._meta.label} an upsert changed: "
+                "use update_or_create()."
+            )
+        for part in batched(objs, ROWS_AN_UPSERT) if unique else [objs]:
+            if not unique:
+                return upsert(part)  # refused there, in Django's words
+            self._insert_new(part, None)
+            rows = self.model._base_manager.using(self.db).filter(_with_values_of(part, unique))
+            with ledger.of(self.db).rewriting(self._tracked(), rows) as keys:
+                upsert(part)
+                if keys != set(rows.all().values_list("pk", flat=True)):
+                    raise ConcurrentInsert(
+                        f"A row of {self.model._meta.label} came or went while it was being upserted: try again."
+                    )
+        return objs
+
+    def _batched_insert(  # noqa: PLR0913 - Django's signature
+        self,
+        objs: list[M],
+        fields: Any,
+        batch_size: int | None,
+        on_conflict: OnConflict | None = None,
+        update_fields: Any = None,
+        unique_fields: Any = None,
+    ) -> Any:
+        if on_conflict != OnConflict.IGNORE or not self._tracked():
+            return super()._batched_insert(objs, fields, batch_size, on_conflict, update_fields, unique_fields)
+        limit = max(connections[self.db].ops.bulk_batch_size(fields, objs), 1)
+        for batch in batched(objs, min(batch_size or limit, limit)):
+            self._inserted.update(_insert_returning_keys(self.model, self.db, batch, fields))
+        return []
+
+
+def _insert_returning_keys(model: type[models.Model], using: str, objs: list[Any], fields: Any) -> list[Any]:
+    """Insert what conflicts with nothing and return the keys of what went in."""
+    query = sql.InsertQuery(model, on_conflict=OnConflict.IGNORE)
+    query.insert_values(fields, objs)
+    compiler: Any = query.get_compiler(using=using)
+    compiler.returning_fields = [model._meta.pk]
+    rows: list[Any] = []
+    with connections[using].cursor() as cursor:
+        for statement, params in compiler.as_sql():
+            cursor.execute(statement, params)
+            rows += cursor.fetchall()
+    converters = compiler.get_converters([model._meta.pk.get_col(model._meta.db_table)])
+    return [key for (key,) in compiler.apply_converters(rows, converters)]
+
+
+def _with_values_of(objs: list[Any], names: list[str]) -> Q:
+    """Return the condition that a row has the unique values of one of the instances."""
+    attnames = [(name, objs[0]._meta.get_field(name).attname) for name in names]
+    values = [{name: getattr(obj, attname) for name, attname in attnames} for obj in objs]
+    # NULL conflicts with nothing.
+    present = [Q(**value) for value in values if None not in value.values()]
+    return reduce(or_, present, Q(pk__in=()))
+
+
+class _ForeignReceiversOnly(Collector):
+    """Django's collector, asked what it would do if this engine listened to nothing."""
+
+    def _has_signal_listeners(self, model: type[models.Model]) -> bool:
+        return any(
+            not receivers.is_own(receiver)
+            for signal in (pre_delete, post_delete)
+            for group in signal._live_receivers(model)
+            for receiver in group
+        )
+
+
+class TrackedManager(models.Manager.from_queryset(TrackedQuerySet)):  # type: ignore[misc]
+    """The manager of a tracked model. Derive your own from it, or from TrackedQuerySet."""

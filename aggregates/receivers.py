@@ -1,0 +1,84 @@
+"""The four signals of an instance write. Each receiver names its sender."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+from django.db.models import signals
+
+from aggregates import ledger, registry
+
+
+def connect() -> None:
+    """Watch every source: its proxies and children by their saves, its own rows by their deletes."""
+    for model in apps.get_models():
+        if not registry.watching(model):
+            continue
+        signals.pre_save.connect(before_save, sender=model, dispatch_uid="aggregates")
+        signals.post_save.connect(after_save, sender=model, dispatch_uid="aggregates")
+        if _deletes_source_rows(model):
+            signals.pre_delete.connect(before_delete, sender=model, dispatch_uid="aggregates")
+            signals.post_delete.connect(after_delete, sender=model, dispatch_uid="aggregates")
+
+
+def _deletes_source_rows(model: type[models.Model]) -> bool:
+    """Return whether a delete signal of ``model`` announces the deletion of source rows.
+
+    Deleting a multi-table child announces its parent as well, which is when the source row goes.
+    """
+    return any(model._meta.concrete_model is d.source._meta.concrete_model for d in registry.watching(model))
+
+
+def is_own(receiver: Any) -> bool:
+    """Return whether a signal's receiver belongs to this engine."""
+    return receiver in {before_save, after_save, before_delete, after_delete}
+
+
+def _key(instance: models.Model) -> Any:
+    return None if instance.pk is None else instance._meta.pk.to_python(instance.pk)
+
+
+def before_save(
+    sender: type[models.Model],
+    instance: models.Model,
+    using: str,
+    update_fields: frozenset[str] | None,
+    **_signal: Any,
+) -> None:
+    """Read and lock the stored row, before it changes."""
+    book = ledger.of(using)
+    inserts = getattr(instance._state, "inserts", False)
+    for definition in registry.watching(sender):
+        if definition.concerns(update_fields):
+            book.begin_save(definition, _key(instance), inserts=inserts)
+
+
+def after_save(
+    sender: type[models.Model],
+    instance: models.Model,
+    using: str,
+    created: bool,  # noqa: FBT001 - Django's signature
+    update_fields: frozenset[str] | None,
+    **_signal: Any,
+) -> None:
+    """Apply the difference between the stored row before and after."""
+    book = ledger.of(using)
+    for definition in registry.watching(sender):
+        if definition.concerns(update_fields):
+            book.end_save(definition, _key(instance), created=created)
+
+
+def before_delete(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
+    """Queue the row for reading, before the collector's first statement."""
+    book = ledger.of(using)
+    for definition in registry.watching(sender):
+        book.queue_delete(definition, _key(instance))
+
+
+def after_delete(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
+    """Take what was deleted out of the totals."""
+    book = ledger.of(using)
+    for definition in registry.watching(sender):
+        book.end_delete(definition, _key(instance))

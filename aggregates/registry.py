@@ -1,0 +1,52 @@
+"""Which aggregates watch which model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.apps import apps
+from django.db import models
+
+from aggregates.definitions import Definition, define
+from aggregates.exceptions import DeclarationError
+
+_definitions: dict[str, Definition] = {}
+_broken: dict[str, DeclarationError] = {}
+
+
+def load() -> None:
+    """Resolve every concrete Totals model; a declaration that cannot work is kept for the checks."""
+    from aggregates.models import Totals
+
+    _definitions.clear()
+    _broken.clear()
+    for model in apps.get_models():
+        if issubclass(model, Totals) and not model._meta.proxy:
+            try:
+                _definitions[model._meta.label] = define(model)
+            except DeclarationError as error:
+                _broken[model._meta.label] = error
+
+
+def definitions() -> tuple[Definition, ...]:
+    """Return every declaration that works."""
+    return tuple(_definitions.values())
+
+
+def broken() -> Iterable[tuple[str, DeclarationError]]:
+    """Return the label and the error of every declaration that does not."""
+    return _broken.items()
+
+
+def definition(totals: type[models.Model] | str) -> Definition:
+    """Return the declaration of a totals model; raise its DeclarationError, or KeyError."""
+    label = totals if isinstance(totals, str) else totals._meta.label
+    if label in _broken:
+        raise _broken[label]
+    return _definitions[label]
+
+
+def watching(source: type[models.Model]) -> list[Definition]:
+    """Return the declarations whose source a row of ``source`` is, proxies included."""
+    concrete = source._meta.concrete_model
+    return [d for d in _definitions.values() if concrete is not None and issubclass(concrete, d.source._meta.concrete_model or d.source)]

@@ -1,0 +1,148 @@
+"""The only writer of totals: deltas, corrections, the fold.
+
+Every statement writes its rows in the order of their keys, so that writers of the same totals wait
+for each other instead of deadlocking. All functions need an open transaction.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DataError, IntegrityError, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from aggregates import deltas, transactions, upsert
+from aggregates.batches import batched
+from aggregates.definitions import Definition, Rollup
+from aggregates.exceptions import TotalOutOfRange
+from aggregates.keys import bucket_key
+
+ROWS_A_STATEMENT = 500
+
+
+@dataclass(frozen=True)
+class Row:
+    """One totals row as proposed to the database; ``values`` only those of its rollup."""
+
+    rollup: Rollup
+    values: deltas.Values
+    amounts: deltas.Amounts
+    slot: int = 0
+    generation: int = 0
+
+    @property
+    def key(self) -> uuid.UUID:
+        """Return the primary key of the row."""
+        return bucket_key(self.rollup.name, self.values, self.slot)
+
+
+def apply(definition: Definition, using: str, delta: deltas.Delta) -> None:
+    """Add a delta to every rollup, in one upsert (per 500 rows)."""
+    transactions.require(using)
+    connection = connections[using]
+    names = list(definition.dimensions)
+    rows = []
+    for rollup in definition.rollups:
+        slot = _slot(connection, rollup)
+        positions = [names.index(name) for name in rollup.dimensions]
+        projected = deltas.project(delta, positions)
+        rows += [Row(rollup, values, amounts, slot) for values, amounts in projected.items()]
+    _write(definition, connection, upsert.adding(definition, connection), rows)
+
+
+def correct(definition: Definition, using: str, rows: Iterable[Row]) -> int:
+    """Add corrections to slot 0 where the generation read with them still holds; return how many did."""
+    transactions.require(using)
+    connection = connections[using]
+    return _write(definition, connection, upsert.correcting(definition, connection), list(rows))
+
+
+def move(definition: Definition, using: str, source: Sequence[Any], rows: Iterable[Row]) -> None:
+    """Add ``rows`` to where they belong and delete the totals rows ``source`` they came from.
+
+    The caller has locked the source rows and read the amounts from them.
+    """
+    transactions.require(using)
+    connection = connections[using]
+    remove(definition, using, source)
+    _write(definition, connection, upsert.adding(definition, connection), list(rows))
+
+
+def remove(definition: Definition, using: str, ids: Sequence[Any]) -> None:
+    """Delete totals rows that the caller has locked."""
+    transactions.require(using)
+    connection = connections[using]
+    meta = definition.totals._meta
+    table, key = connection.ops.quote_name(meta.db_table), connection.ops.quote_name(meta.pk.column)
+    for batch in batched(ids, ROWS_A_STATEMENT):
+        params = [meta.pk.get_db_prep_value(id_, connection) for id_ in batch]
+        with connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {table} WHERE {key} IN ({', '.join(['%s'] * len(params))})", params)
+
+
+def _write(
+    definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, rows: list[Row]
+) -> int:
+    written = 0
+    ordered = sorted(((row.key, row) for row in rows), key=lambda item: item[0])
+    for batch in batched(ordered, ROWS_A_STATEMENT):
+        params = [value for key, row in batch for value in _columns(definition, connection, statement, key, row)]
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement.sql(len(batch)), params)
+                written += cursor.rowcount
+        except (DataError, IntegrityError) as error:
+            raise _out_of_range(definition, batch) from error
+    return written
+
+
+def _columns(
+    definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, key: uuid.UUID, row: Row
+) -> list[Any]:
+    given = {
+        "id": key,
+        "rollup": row.rollup.name,
+        "slot": row.slot,
+        "generation": row.generation,
+        **dict(zip(row.rollup.dimensions, row.values, strict=True)),
+        **dict(zip(definition.measures, row.amounts, strict=True)),
+    }
+    try:
+        return [field.get_db_prep_save(given.get(field.name), connection) for field in statement.fields]
+    except ValueError as error:
+        raise _out_of_range(definition, [(key, row)]) from error
+
+
+def _out_of_range(definition: Definition, batch: list[tuple[uuid.UUID, Row]]) -> TotalOutOfRange:
+    buckets = [dict(zip(row.rollup.dimensions, row.values, strict=True)) for _key, row in batch[:3]]
+    return TotalOutOfRange(
+        f"A total of {definition.label} would leave the range of its column, so nothing was written. "
+        f"Buckets concerned: {buckets}{' …' if len(batch) > len(buckets) else ''}"
+    )
+
+
+def _slot(connection: BaseDatabaseWrapper, rollup: Rollup) -> int:
+    """Return the slot this connection adds to: its number at the server, which neighbours do not share."""
+    if rollup.slots == 1 or connection.vendor == "sqlite":
+        return 0
+    session: Any = connection.connection
+    number = session.info.backend_pid if connection.vendor == "postgresql" else session.thread_id()
+    return int(number) % rollup.slots
+
+
+def locked_rows(
+    definition: Definition, queryset: models.QuerySet[Any], *, skip_locked: bool
+) -> list[tuple[uuid.UUID, int, deltas.Values, deltas.Amounts]]:
+    """Lock totals rows and return id, slot, all dimension values and amounts of each, by key."""
+    connection = connections[queryset.db]
+    skip = skip_locked and connection.features.has_select_for_update_skip_locked
+    names = [definition.totals._meta.get_field(name).attname for name in definition.dimensions]
+    rows = queryset.order_by("pk").select_for_update(skip_locked=skip)
+    width = len(names)
+    return [
+        (id_, slot, tuple(rest[:width]), tuple(rest[width:]))
+        for id_, slot, *rest in rows.values_list("id", "slot", *names, *definition.measures)
+    ]

@@ -1,0 +1,68 @@
+"""Transactions that are tried again after a conflict: the outermost one, and only that."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+
+from aggregates import conf
+from aggregates.exceptions import ConcurrentInsert, OutsideTransaction
+
+T = TypeVar("T")
+
+# serialization_failure, deadlock_detected, lock_not_available
+POSTGRESQL_CONFLICTS = frozenset({"40001", "40P01", "55P03"})
+# ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT, ER_CHECKREAD (record changed since last read)
+MYSQL_CONFLICTS = frozenset({1213, 1205, 1020})
+FIRST_PAUSE = 0.005  # seconds; doubles with each attempt
+LONGEST_PAUSE = 0.5
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Return whether trying the whole transaction again may succeed."""
+    if isinstance(error, ConcurrentInsert):
+        return True
+    if not isinstance(error, DatabaseError):
+        return False
+    cause = error.__cause__
+    if getattr(cause, "sqlstate", None) in POSTGRESQL_CONFLICTS:
+        return True
+    if str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_BUSY"):
+        return True
+    return bool(error.args) and error.args[0] in MYSQL_CONFLICTS
+
+
+def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
+    """Return what ``operation`` returns, run in a transaction.
+
+    Inside an open transaction it joins that one. Otherwise it opens one and, after a conflict,
+    rolls back and runs ``operation`` again, which must therefore have no other effects than those
+    on the database.
+    """
+    if connections[using].in_atomic_block:
+        with transaction.atomic(using=using, savepoint=False):
+            return operation()
+    settings = conf.current()
+    deadline = time.monotonic() + settings.RETRY_SECONDS
+    for attempt in range(settings.RETRIES + 1):
+        try:
+            with transaction.atomic(using=using):
+                return operation()
+        except (DatabaseError, ConcurrentInsert) as error:
+            if not is_conflict(error) or attempt == settings.RETRIES or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)))  # noqa: S311 - jitter
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def require(using: str) -> None:
+    """Raise OutsideTransaction unless a transaction is open on the connection."""
+    if not connections[using].in_atomic_block:
+        raise OutsideTransaction(
+            "A tracked row was written outside a transaction, so its totals could not be written with it: "
+            "derive the model from aggregates.models.Tracked, or wrap the write in transaction.atomic()."
+        )

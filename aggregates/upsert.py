@@ -1,0 +1,118 @@
+"""The text of the one statement that writes totals, for each database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import F
+from django.db.models.expressions import Expression
+
+from aggregates.definitions import Definition
+
+
+class Excluded(Expression):
+    """The value that an upsert proposed for a column of the row it ran into."""
+
+    def __init__(self, field: models.Field[Any, Any]) -> None:
+        super().__init__(output_field=field)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """Compile to ``EXCLUDED."column"``, as PostgreSQL and SQLite have it."""
+        return f"EXCLUDED.{compiler.quote_name_unless_alias(self.output_field.column)}", []
+
+    def as_mysql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """Compile to ``VALUES(column)``, as MariaDB has it."""
+        return f"VALUES({compiler.quote_name_unless_alias(self.output_field.column)})", []
+
+
+@dataclass(frozen=True)
+class Upsert:
+    """INSERT … ON CONFLICT in three parts; the middle one is repeated for each row."""
+
+    head: str
+    row: str
+    tail: str
+    fields: tuple[models.Field[Any, Any], ...]
+
+    def sql(self, rows: int) -> str:
+        """Return the statement for that many rows."""
+        return f"{self.head} {', '.join([self.row] * rows)} {self.tail}"
+
+
+def adding(definition: Definition, connection: BaseDatabaseWrapper) -> Upsert:
+    """Return the upsert that adds the proposed amounts to the stored ones."""
+    return _upsert(definition, connection, corrects=False)
+
+
+def correcting(definition: Definition, connection: BaseDatabaseWrapper) -> Upsert:
+    """Return the upsert that does so only where the generation is one less than the proposed one.
+
+    It takes over the proposed generation, and the columns that name the bucket.
+    """
+    return _upsert(definition, connection, corrects=True)
+
+
+_cache: dict[tuple[Definition, str, bool], Upsert] = {}
+
+
+def _upsert(definition: Definition, connection: BaseDatabaseWrapper, *, corrects: bool) -> Upsert:
+    # The text is the same for every write, and compiling it costs more than running it.
+    key = (definition, connection.vendor, corrects)
+    if key not in _cache:
+        _cache[key] = _compile(definition, connection, corrects=corrects)
+    return _cache[key]
+
+
+def _compile(definition: Definition, connection: BaseDatabaseWrapper, *, corrects: bool) -> Upsert:
+    quote = connection.ops.quote_name
+    meta = definition.totals._meta
+    expression = _expressions(definition, connection)
+    sets = {name: expression(F(name) + Excluded(_field(definition, name))) for name in definition.measures}
+    guard = ""
+    if corrects:
+        taken = [name for name in ("rollup", "slot", *definition.dimensions)]
+        sets |= {name: expression(Excluded(_field(definition, name))) for name in taken}
+        sets["generation"] = expression(Excluded(_field(definition, "generation")))
+        guard = f"{expression(F('generation'))} = {sets['generation']} - 1"
+    fields = tuple(meta.concrete_fields)
+    return Upsert(
+        head=f"INSERT INTO {quote(meta.db_table)} ({', '.join(quote(f.column) for f in fields)}) VALUES",
+        row=f"({', '.join(['%s'] * len(fields))})",
+        tail=_tail(definition, connection, sets, guard),
+        fields=fields,
+    )
+
+
+def _tail(definition: Definition, connection: BaseDatabaseWrapper, sets: dict[str, str], guard: str) -> str:
+    columns = {name: connection.ops.quote_name(_field(definition, name).column) for name in sets}
+    if connection.vendor == "mysql":
+        # No WHERE here; assignments run from left to right, so the generation comes last.
+        table = connection.ops.quote_name(definition.totals._meta.db_table)
+        changes = [
+            f"{columns[name]} = " + (f"IF({guard}, {value}, {table}.{columns[name]})" if guard else value)
+            for name, value in sets.items()
+        ]
+        return f"ON DUPLICATE KEY UPDATE {', '.join(changes)}"
+    key = connection.ops.quote_name(definition.totals._meta.pk.column)
+    changes = [f"{columns[name]} = {value}" for name, value in sets.items()]
+    return f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(changes)}" + (f" WHERE {guard}" if guard else "")
+
+
+def _expressions(definition: Definition, connection: BaseDatabaseWrapper) -> Callable[[Any], str]:
+    query = models.sql.UpdateQuery(definition.totals)
+    query.get_initial_alias()
+    compiler = query.get_compiler(connection=connection)
+
+    def text(expression: Any) -> str:
+        sql, _params = compiler.compile(expression.resolve_expression(query, allow_joins=False))
+        return sql
+
+    return text
+
+
+def _field(definition: Definition, name: str) -> models.Field[Any, Any]:
+    return definition.totals._meta.get_field(name)  # type: ignore[return-value]

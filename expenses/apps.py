@@ -1,0 +1,12 @@
+"""The Django app of expenses."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class ExpensesConfig(AppConfig):
+    """Expenses and their totals."""
+
+    name = "expenses"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -111,12 +111,17 @@ def _expected(definition: Definition, chunk: Chunk, using: str) -> models.QueryS
 
 
 def _stored(definition: Definition, chunk: Chunk, using: str) -> models.QuerySet[Any, Any]:
-    rows = models.QuerySet(definition.totals, using=using).filter(rollup=chunk.rollup.name)
-    rows = rows.filter(_range(chunk.rollup.chunk_by, chunk)).order_by()
+    rows = stored_rows(definition, chunk, using).order_by()
     dims = {_alias(definition, name): F(name) for name in chunk.rollup.dimensions}
     amounts = {f"measure_{i}": F(name) for i, name in enumerate(definition.measures)}
     annotated = rows.annotate(**dims, **amounts)
     return annotated.values_list(*dims, *amounts, "generation")
+
+
+def stored_rows(definition: Definition, chunk: Chunk, using: str) -> models.QuerySet[Any, Any]:
+    """Return the totals rows of a chunk, by key."""
+    rows: models.QuerySet[Any, Any] = models.QuerySet(definition.totals, using=using)
+    return rows.filter(_range(chunk.rollup.chunk_by, chunk), rollup=chunk.rollup.name).order_by("pk")
 
 
 def _range(name: str, chunk: Chunk) -> models.Q:

@@ -9,8 +9,9 @@ from django.db import DEFAULT_DB_ALIAS, connections, models, router
 from django.db.models.signals import post_migrate
 from django.utils import timezone
 
-from aggregates import registry
+from aggregates import drift, registry
 from aggregates.definitions import Definition, Rollup
+from aggregates.drift import Comparison
 
 
 def ready(definition: Definition, *, using: str = DEFAULT_DB_ALIAS) -> dict[str, int]:
@@ -37,6 +38,27 @@ def mark(definition: Definition, rollup: Rollup, *, buckets: int, at: dt.datetim
     )
 
 
+class Clean:
+    """Which rollups a run has found clean so far, chunk by chunk."""
+
+    def __init__(self, definition: Definition, *, using: str) -> None:
+        self._definition = definition
+        self._using = using
+        self._buckets: dict[Rollup, int] = dict.fromkeys(definition.rollups, 0)
+
+    def note(self, rollup: Rollup, comparison: Comparison) -> None:
+        """Take in what a chunk of the rollup was found to hold in the end."""
+        if comparison.drift:
+            self._buckets.pop(rollup, None)
+        elif rollup in self._buckets:
+            self._buckets[rollup] += comparison.buckets
+
+    def mark_ready(self, *, at: dt.datetime) -> None:
+        """Mark every rollup ready of which all chunks were clean."""
+        for rollup, buckets in self._buckets.items():
+            mark(self._definition, rollup, buckets=buckets, at=at, using=self._using)
+
+
 def forget_undeclared(definition: Definition, *, using: str) -> None:
     """Note that rollups that are no longer declared must be rebuilt before they are read again."""
     from aggregates.models import RollupState
@@ -52,8 +74,6 @@ def connect() -> None:
 
 def _mark_empty(sender: Any, using: str, **_signal: Any) -> None:
     """A fresh database needs no rebuild: nothing is there, and nothing is in the totals."""
-    from aggregates import drift
-
     if sender.name != "aggregates" or not _has_tables(using):
         return
     for definition in registry.definitions():

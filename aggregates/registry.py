@@ -38,6 +38,13 @@ def broken() -> Iterable[tuple[str, DeclarationError]]:
     return _broken.items()
 
 
+def working() -> tuple[Definition, ...]:
+    """Return every declaration; raise the first one's DeclarationError where any cannot work."""
+    for error in _broken.values():
+        raise error
+    return definitions()
+
+
 def definition(totals: type[models.Model] | str) -> Definition:
     """Return the declaration of a totals model; raise its DeclarationError, or KeyError."""
     label = totals if isinstance(totals, str) else totals._meta.label

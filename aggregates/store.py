@@ -83,6 +83,38 @@ def remove(definition: Definition, using: str, ids: Sequence[Any]) -> None:
             cursor.execute(f"DELETE FROM {table} WHERE {key} IN ({', '.join(['%s'] * len(params))})", params)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A totals row as the database holds it; ``values`` those of all dimensions, by name."""
+
+    id: uuid.UUID
+    rollup: str
+    values: dict[str, Any]
+    amounts: deltas.Amounts
+
+
+def lock_rows(definition: Definition, rows: models.QuerySet[Any], *, skip_locked: bool) -> list[Stored]:
+    """Lock totals rows until the transaction ends and return them, by key."""
+    transactions.require(rows.db)
+    skip = skip_locked and connections[rows.db].features.has_select_for_update_skip_locked
+    names = {name: definition.totals._meta.get_field(name).attname for name in definition.dimensions}
+    locked = rows.select_for_update(skip_locked=skip).values_list("id", "rollup", *names.values(), *definition.measures)
+    width = len(names)
+    return [
+        Stored(id_, rollup, dict(zip(names, rest, strict=False)), tuple(rest[width:]))
+        for id_, rollup, *rest in locked
+    ]
+
+
+def at_slot_0(definition: Definition, stored: Iterable[Stored]) -> list[Row]:
+    """Return what the rows hold as one row a bucket, in slot 0."""
+    held = deltas.add(
+        ((row.rollup, *(row.values[name] for name in definition.rollup(row.rollup).dimensions)), row.amounts)
+        for row in stored
+    )
+    return [Row(definition.rollup(name), tuple(values), amounts) for (name, *values), amounts in held.items()]
+
+
 def _write(
     definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, rows: list[Row]
 ) -> int:
@@ -133,16 +165,3 @@ def _slot(connection: BaseDatabaseWrapper, rollup: Rollup) -> int:
     return int(number) % rollup.slots
 
 
-def locked_rows(
-    definition: Definition, queryset: models.QuerySet[Any], *, skip_locked: bool
-) -> list[tuple[uuid.UUID, int, deltas.Values, deltas.Amounts]]:
-    """Lock totals rows and return id, slot, all dimension values and amounts of each, by key."""
-    connection = connections[queryset.db]
-    skip = skip_locked and connection.features.has_select_for_update_skip_locked
-    names = [definition.totals._meta.get_field(name).attname for name in definition.dimensions]
-    rows = queryset.order_by("pk").select_for_update(skip_locked=skip)
-    width = len(names)
-    return [
-        (id_, slot, tuple(rest[:width]), tuple(rest[width:]))
-        for id_, slot, *rest in rows.values_list("id", "slot", *names, *definition.measures)
-    ]

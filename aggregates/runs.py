@@ -1,0 +1,95 @@
+"""The record of each verify and rebuild: asked what, come how far, found what."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, models
+
+from aggregates import registry, reports
+from aggregates.definitions import Definition
+from aggregates.drift import Comparison
+from aggregates.models import Run
+
+Clock = Callable[[], dt.datetime]
+
+# A run that has made no progress for so long is taken for dead.
+SILENCE = dt.timedelta(minutes=10)
+FINDINGS_KEPT = 200
+
+
+def verified_at(totals: type[models.Model], *, using: str = DEFAULT_DB_ALIAS) -> dt.datetime | None:
+    """Return when the last complete, clean verify of everything started, or None."""
+    definition = registry.definition(totals)
+    clean = Run.objects.using(using).filter(
+        totals=definition.label,
+        kind=Run.Kind.VERIFY,
+        state=Run.State.COMPLETE,
+        drifted=0,
+        fingerprint=fingerprint(definition),
+    )
+    return clean.order_by("-started_at").values_list("started_at", flat=True).first()
+
+
+def fingerprint(definition: Definition) -> str:
+    """Return a digest of the whole declaration."""
+    return hashlib.sha256(repr(sorted(definition.fingerprints.items())).encode()).hexdigest()
+
+
+@contextmanager
+def recorded(
+    definition: Definition, kind: Run.Kind, *, using: str, clock: Clock, chunks: int, options: dict[str, Any]
+) -> Iterator[Run]:
+    """Yield a new run, and record how the block ended: complete, interrupted or failed."""
+    now = clock()
+    _bury_the_dead(definition, using, now)
+    run = Run.objects.using(using).create(
+        totals=definition.label,
+        kind=kind,
+        options=options,
+        fingerprint=fingerprint(definition),
+        started_at=now,
+        heartbeat_at=now,
+        chunks=chunks,
+    )
+    try:
+        yield run
+    except (KeyboardInterrupt, GeneratorExit):
+        _end(run, Run.State.INTERRUPTED, clock())
+        raise
+    except Exception as error:
+        run.error = f"{type(error).__name__}: {error}"
+        _end(run, Run.State.FAILED, clock())
+        raise
+    _end(run, Run.State.COMPLETE, clock())
+
+
+def progress(
+    run: Run, definition: Definition, comparison: Comparison, *, corrected: int = 0, at: dt.datetime
+) -> None:
+    """Record that one more chunk is done."""
+    run.chunks_done += 1
+    run.buckets += comparison.buckets
+    run.drifted += len(comparison.drift)
+    run.corrected += corrected
+    run.heartbeat_at = at
+    room = FINDINGS_KEPT - len(run.findings)
+    run.findings += [reports.as_json(definition, finding) for finding in comparison.drift[:room]]
+    run.save(update_fields=["chunks_done", "buckets", "drifted", "corrected", "heartbeat_at", "findings"])
+
+
+def _end(run: Run, state: Run.State, at: dt.datetime) -> None:
+    run.state, run.finished_at = state, at
+    run.save(update_fields=["state", "finished_at", "error"])
+
+
+def _bury_the_dead(definition: Definition, using: str, now: dt.datetime) -> None:
+    """Mark runs as interrupted that were killed before they could say so themselves."""
+    silent = Run.objects.using(using).filter(
+        totals=definition.label, state=Run.State.RUNNING, heartbeat_at__lt=now - SILENCE
+    )
+    silent.update(state=Run.State.INTERRUPTED, finished_at=now)

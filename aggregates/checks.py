@@ -1,0 +1,126 @@
+"""System checks: what would break the promise is said before the first write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core import checks
+from django.db import connections, models, router
+from django.db.models import SET_DEFAULT
+
+from aggregates import registry
+from aggregates.definitions import Definition
+from aggregates.models import Tracked
+from aggregates.querysets import TrackedQuerySet
+
+
+@checks.register(checks.Tags.models)
+def check_declarations(**_options: Any) -> list[checks.CheckMessage]:
+    """Report declarations that cannot work, and sources that could be written untracked."""
+    found: list[checks.CheckMessage] = [
+        checks.Error(str(error), obj=label, id=error.id) for label, error in registry.broken()
+    ]
+    for definition in registry.definitions():
+        found += _source(definition)
+        found += _managers(definition.source)
+        found += _on_delete(definition)
+    return found
+
+
+@checks.register(checks.Tags.database)
+def check_databases(databases: Any = None, **_options: Any) -> list[checks.CheckMessage]:
+    """Report databases that cannot keep totals exact, and totals kept apart from their source."""
+    found: list[checks.CheckMessage] = []
+    for definition in registry.definitions():
+        found += _routing(definition)
+        for alias in databases or ():
+            found += _sqlite(definition, alias)
+    return list(dict.fromkeys(found))
+
+
+def _source(definition: Definition) -> Iterator[checks.CheckMessage]:
+    source = definition.source
+    if not issubclass(source, Tracked):
+        yield checks.Error(
+            f"{source._meta.label} is the source of {definition.label} but not tracked, so its saves are not one "
+            "transaction with their totals.",
+            hint="Derive it from aggregates.models.Tracked.",
+            obj=source,
+            id="aggregates.E010",
+        )
+
+
+def _managers(source: type[models.Model]) -> Iterator[checks.CheckMessage]:
+    """Every manager writes, and Django itself writes through the base manager."""
+    for manager in {*source._meta.managers, source._meta.base_manager}:
+        if not isinstance(manager.get_queryset(), TrackedQuerySet):
+            yield checks.Error(
+                f"{source._meta.label}.{manager.name or '_base_manager'} makes querysets that are not tracked: their "
+                "update(), delete() and bulk_create() would leave the totals behind.",
+                hint="Derive the manager from aggregates.querysets.TrackedManager, or make it from a subclass of "
+                "TrackedQuerySet.",
+                obj=source,
+                id="aggregates.E011",
+            )
+    if source._meta.base_manager.get_queryset().query.where:
+        yield checks.Error(
+            f"{source._meta.label}'s base manager hides rows, so cascades and saves would miss them.",
+            hint='Set base_manager_name = "objects" in Meta to a manager that shows every row.',
+            obj=source,
+            id="aggregates.E012",
+        )
+
+
+def _on_delete(definition: Definition) -> Iterator[checks.CheckMessage]:
+    """Django writes these cascades with a bare UPDATE, past every manager."""
+    for field in definition.source._meta.concrete_fields:
+        if not isinstance(field, models.ForeignKey) or not definition.concerns(frozenset({field.name})):
+            continue
+        on_delete = field.remote_field.on_delete
+        value = _set_value(on_delete)
+        if on_delete is SET_DEFAULT or callable(value):
+            yield checks.Error(
+                f"{definition.source._meta.label}.{field.name} has an on_delete that Django writes past the tracked "
+                f"manager ({'SET_DEFAULT' if on_delete is SET_DEFAULT else 'SET(callable)'}), so {definition.label} would drift.",
+                hint="Use SET_NULL, SET(constant), CASCADE, PROTECT or RESTRICT.",
+                obj=field,
+                id="aggregates.E013",
+            )
+
+
+def _set_value(on_delete: Any) -> Any:
+    """Return what ``SET(value)`` was given, or None."""
+    deconstruct = getattr(on_delete, "deconstruct", None)
+    return deconstruct()[1][0] if deconstruct is not None else None
+
+
+def _routing(definition: Definition) -> Iterator[checks.CheckMessage]:
+    source, totals = router.db_for_write(definition.source), router.db_for_write(definition.totals)
+    if source != totals:
+        yield checks.Error(
+            f"{definition.label} is routed to {totals!r} but its source to {source!r}: they cannot share a transaction.",
+            hint="Route both to one database.",
+            obj=definition.totals,
+            id="aggregates.E014",
+        )
+
+
+def _sqlite(definition: Definition, alias: str) -> Iterator[checks.CheckMessage]:
+    connection = connections[alias]
+    if connection.vendor != "sqlite" or not router.allow_migrate_model(alias, definition.totals):
+        return
+    if connection.settings_dict.get("OPTIONS", {}).get("transaction_mode") != "IMMEDIATE":
+        yield checks.Error(
+            f"The SQLite database {alias!r} does not begin transactions IMMEDIATE: writers would fail instead of waiting.",
+            hint='Set OPTIONS = {"transaction_mode": "IMMEDIATE", "timeout": 20}.',
+            id="aggregates.E015",
+        )
+    for field in definition.totals._meta.concrete_fields:
+        if isinstance(field, models.DecimalField):
+            yield checks.Error(
+                f"{definition.label}.{field.name} is a DecimalField, which SQLite keeps as a float.",
+                hint="Use aggregates.fields.FixedDecimalField.",
+                obj=field,
+                id="aggregates.E016",
+            )

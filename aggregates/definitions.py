@@ -147,11 +147,15 @@ class _Declared:
         self.totals = totals
         inner = getattr(totals, "Aggregate", None)
         if inner is None:
-            raise DeclarationError(f"{totals.__name__} has no inner class Aggregate: declare source, measures and rollups there.")
+            raise DeclarationError(
+                f"{totals.__name__} has no inner class Aggregate: declare source, measures and rollups there."
+            )
         self.inner = inner
         known = {"source", "where", "dimensions", "measures", "rollups"}
         if unknown := {name for name in vars(inner) if not name.startswith("_")} - known:
-            raise DeclarationError(f"{totals.__name__}.Aggregate has unknown {sorted(unknown)}: it takes {sorted(known)}.")
+            raise DeclarationError(
+                f"{totals.__name__}.Aggregate has unknown {sorted(unknown)}: it takes {sorted(known)}."
+            )
 
     def get(self, name: str, default: Any = None) -> Any:
         return getattr(self.inner, name, default)
@@ -171,7 +175,9 @@ class _Declared:
     def measures(self) -> dict[str, Any]:
         measures = self.get("measures") or {}
         if not measures:
-            raise DeclarationError(f"{self.totals.__name__}.Aggregate declares no measures: write measures = {{'count': Count('*')}}.")
+            raise DeclarationError(
+                f"{self.totals.__name__}.Aggregate declares no measures: write measures = {{'count': Count('*')}}."
+            )
         for name in measures:
             self._column(name, "measure")
         return {f.name: measures[f.name] for f in self.totals._meta.concrete_fields if f.name in measures}
@@ -197,7 +203,9 @@ class _Declared:
     def rollups(self, dimensions: frozenset[str]) -> tuple[Rollup, ...]:
         rollups = tuple(self.get("rollups") or ())
         if not rollups:
-            raise DeclarationError(f"{self.totals.__name__}.Aggregate declares no rollups: write rollups = (Rollup(…),).")
+            raise DeclarationError(
+                f"{self.totals.__name__}.Aggregate declares no rollups: write rollups = (Rollup(…),)."
+            )
         for rollup in rollups:
             if missing := [name for name in rollup.dimensions if name not in dimensions]:
                 raise DeclarationError(
@@ -224,7 +232,9 @@ def _dimension(totals: type[Totals], source: type[models.Model], name: str, expr
     if isinstance(expression, str):
         expression = F(expression)
     if not isinstance(expression, Combinable):
-        raise DeclarationError(f"Dimension {name!r} of {totals.__name__} is {expression!r}: write F('field') or a database function.")
+        raise DeclarationError(
+            f"Dimension {name!r} of {totals.__name__} is {expression!r}: write F('field') or a database function."
+        )
     for part in _parts(expression):
         if isinstance(part, TimezoneMixin) and part.tzinfo is None and _is_datetime(source, part):
             raise DeclarationError(

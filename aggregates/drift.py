@@ -185,7 +185,9 @@ def _as(values: list[str], names: list[str]) -> list[str]:
 def _read(definition: Definition, chunk: Chunk, using: str, rows: list[Any]) -> Comparison:
     """Turn the statement's rows into findings, with values of the totals columns' Python types."""
     meta = definition.totals._meta
-    fields: list[Any] = [meta.get_field(n) for n in (*chunk.rollup.dimensions, *definition.measures, *definition.measures)]
+    fields: list[Any] = [
+        meta.get_field(n) for n in (*chunk.rollup.dimensions, *definition.measures, *definition.measures)
+    ]
     compiler = models.sql.Query(definition.totals).get_compiler(using=using)
     converters = compiler.get_converters([field.get_col(meta.db_table) for field in fields])
     *differing, counted = rows

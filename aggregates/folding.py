@@ -10,7 +10,7 @@ from django.db import models
 
 from aggregates import drift, store, transactions
 from aggregates.batches import batched
-from aggregates.definitions import Definition, Rollup
+from aggregates.definitions import Definition
 from aggregates.drift import Chunk
 from aggregates.keys import bucket_key
 
@@ -27,7 +27,8 @@ def fold(definition: Definition, chunk: Chunk, *, using: str, wait: bool = False
     # An empty row that was ever corrected stays: its generation tells late corrections off.
     empty = rows.filter(slot=0, generation=0, **dict.fromkeys(definition.measures, 0))
     return sum(
-        _in_steps(using, lambda part=part: _move_home(definition, part, skip_locked=not wait)) for part in (striped, empty)
+        _in_steps(using, lambda part=part: _move_home(definition, part, skip_locked=not wait))
+        for part in (striped, empty)
     )
 
 
@@ -36,7 +37,11 @@ def refile(definition: Definition, chunk: Chunk, *, using: str) -> int:
 
     What readers see, the sum by dimensions, stays as it is.
     """
-    strangers = [id_ for id_, slot, values in _identities(definition, chunk, using) if id_ != bucket_key(chunk.rollup.name, values, slot)]
+    strangers = [
+        id_
+        for id_, slot, values in _identities(definition, chunk, using)
+        if id_ != bucket_key(chunk.rollup.name, values, slot)
+    ]
     for batch in batched(strangers, ROWS_A_TRANSACTION):
         rows = drift.stored_rows(definition, chunk, using).filter(pk__in=batch)
         transactions.run(lambda rows=rows: _move_home(definition, rows, skip_locked=False), using=using)

@@ -35,7 +35,10 @@ def source_rows(definition: Definition, using: str) -> models.QuerySet[Any]:
 
 def lock(definition: Definition, using: str, keys: Collection[Any]) -> Locked:
     """Lock the rows with these keys and return their image; needs an open transaction."""
-    parts = [_lock(definition, using, _by_keys(definition, using, chunk)) for chunk in batched(sorted(keys), KEYS_A_STATEMENT)]
+    parts = [
+        _lock(definition, using, _by_keys(definition, using, chunk))
+        for chunk in batched(sorted(keys), KEYS_A_STATEMENT)
+    ]
     return Locked(
         frozenset().union(*(part.keys for part in parts)),
         deltas.add(item for part in parts for item in part.image.items()),
@@ -72,7 +75,12 @@ def _restricted(definition: Definition, queryset: models.QuerySet[Any]) -> model
     rows = source_rows(definition, queryset.db)
     query = queryset.query
     tables = [alias for alias, count in query.alias_refcount.items() if count]
-    if len(tables) <= 1 and not query.group_by and not query.distinct and query.model._meta.concrete_model is definition.source._meta.concrete_model:
+    if (
+        len(tables) <= 1
+        and not query.group_by
+        and not query.distinct
+        and query.model._meta.concrete_model is definition.source._meta.concrete_model
+    ):
         rows.query.where = query.where.clone()
         return rows
     return rows.filter(pk__in=queryset.order_by().values("pk"))
@@ -86,9 +94,7 @@ def _lock(definition: Definition, using: str, rows: models.QuerySet[Any]) -> Loc
     of = _lockable(definition) if connections[using].features.has_select_for_update_of else ()
     locked = rows.order_by("pk").select_for_update(of=of).annotate(**amounts)
     found = list(locked.values_list("pk", *dims, *amounts))
-    return Locked(
-        frozenset(key for key, *_values in found), deltas.add(_split((row[1:] for row in found), len(dims)))
-    )
+    return Locked(frozenset(key for key, *_values in found), deltas.add(_split((row[1:] for row in found), len(dims))))
 
 
 def _lockable(definition: Definition) -> tuple[str, ...]:

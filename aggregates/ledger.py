@@ -21,7 +21,6 @@ from aggregates import deltas, images, store, transactions
 from aggregates.definitions import Definition
 from aggregates.exceptions import ConcurrentInsert
 
-
 W = TypeVar("W", bound="Write")
 
 

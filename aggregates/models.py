@@ -70,7 +70,7 @@ class Tracked(models.Model):
         abstract = True
         base_manager_name = "objects"
 
-    def save_base(  # noqa: PLR0913 - Django's signature
+    def save_base(
         self,
         raw: bool = False,  # noqa: FBT001, FBT002
         force_insert: Any = False,  # noqa: FBT002
@@ -85,7 +85,9 @@ class Tracked(models.Model):
         def attempt() -> None:
             # Django skips the UPDATE for a new instance whose key is a default: no row to read before.
             defaulted = all(f.has_default() or f.has_db_default() for f in self._meta.pk_fields)
-            self._state.inserts = force_insert is True or (adding and defaulted and not (raw or force_update or update_fields))
+            self._state.inserts = force_insert is True or (
+                adding and defaulted and not (raw or force_update or update_fields)
+            )
             try:
                 super(Tracked, self).save_base(raw, force_insert, force_update, using, update_fields)
             except BaseException:
@@ -144,9 +146,7 @@ class Run(models.Model):
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField(help_text="When it last made progress.")
     finished_at = models.DateTimeField(null=True)
-    started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    started_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     chunks = models.PositiveIntegerField(default=0, help_text="Chunks in all.")
     chunks_done = models.PositiveIntegerField(default=0)
     buckets = models.BigIntegerField(default=0, help_text="Buckets compared.")

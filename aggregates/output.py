@@ -88,7 +88,9 @@ class Text(Report):
         if self.clean:
             self.out.write(f"Clean: {self.buckets} buckets compared, none drifted.")
         elif self.corrects:
-            self.out.write(f"Repaired: {self.drifted} of {self.buckets} buckets had drifted, {self.corrected} corrections.")
+            self.out.write(
+                f"Repaired: {self.drifted} of {self.buckets} buckets had drifted, {self.corrected} corrections."
+            )
         else:
             self.out.write(f"Drift: {self.drifted} of {self.buckets} buckets. Run rebuild_totals to repair them.")
 

@@ -102,7 +102,9 @@ class TrackedQuerySet(models.QuerySet[M]):
         def operation() -> int:
             with ledger.of(using).rewriting(definitions, rows) as keys:
                 return sum(
-                    super(TrackedQuerySet, self.model._base_manager.using(using).filter(pk__in=batch))._raw_delete(using)
+                    super(TrackedQuerySet, self.model._base_manager.using(using).filter(pk__in=batch))._raw_delete(
+                        using
+                    )
                     for batch in batched(keys, KEYS_A_STATEMENT)
                 )
 
@@ -110,7 +112,7 @@ class TrackedQuerySet(models.QuerySet[M]):
 
     _raw_delete.alters_data = True  # type: ignore[attr-defined]
 
-    def bulk_create(  # noqa: PLR0913 - Django's signature
+    def bulk_create(
         self,
         objs: Any,
         batch_size: int | None = None,
@@ -157,9 +159,7 @@ class TrackedQuerySet(models.QuerySet[M]):
             self._inserted: set[Any] = inserted
             return super().bulk_create(objs, batch_size, ignore_conflicts=True)
 
-    def _insert_or_update(
-        self, objs: list[M], unique: list[str], upsert: Callable[[list[M]], list[M]]
-    ) -> list[M]:
+    def _insert_or_update(self, objs: list[M], unique: list[str], upsert: Callable[[list[M]], list[M]]) -> list[M]:
         """Insert the new rows, then lock all and update: an upsert alone does not tell which it was."""
         if not connections[self.db].features.supports_update_conflicts_with_target:
             raise UntrackedWrite(
@@ -179,7 +179,7 @@ class TrackedQuerySet(models.QuerySet[M]):
                     )
         return objs
 
-    def _batched_insert(  # noqa: PLR0913 - Django's signature
+    def _batched_insert(
         self,
         objs: list[M],
         fields: Any,

@@ -49,7 +49,9 @@ def rebuild(
     """
     chunks = drift.plan(definition, using=using, batch_size=options.batch_size or conf.current().BATCH_SIZE)
     asked = {"from_scratch": options.from_scratch, "dry_run": options.dry_run}
-    with runs.recorded(definition, Run.Kind.REBUILD, using=using, clock=clock, chunks=len(chunks), options=asked) as run:
+    with runs.recorded(
+        definition, Run.Kind.REBUILD, using=using, clock=clock, chunks=len(chunks), options=asked
+    ) as run:
         clean = readiness.Clean(definition, using=using)
         if not options.dry_run:
             folding.drop_undeclared(definition, using=using)

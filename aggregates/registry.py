@@ -56,4 +56,8 @@ def definition(totals: type[models.Model] | str) -> Definition:
 def watching(source: type[models.Model]) -> list[Definition]:
     """Return the declarations whose source a row of ``source`` is, proxies included."""
     concrete = source._meta.concrete_model
-    return [d for d in _definitions.values() if concrete is not None and issubclass(concrete, d.source._meta.concrete_model or d.source)]
+    return [
+        d
+        for d in _definitions.values()
+        if concrete is not None and issubclass(concrete, d.source._meta.concrete_model or d.source)
+    ]

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from aggregates.definitions import Definition
-from aggregates.drift import Finding
 from aggregates.deltas import Amounts
+from aggregates.drift import Finding
 
 
 def as_json(definition: Definition, finding: Finding) -> dict[str, Any]:

@@ -68,9 +68,7 @@ def recorded(
     _end(run, Run.State.COMPLETE, clock())
 
 
-def progress(
-    run: Run, definition: Definition, comparison: Comparison, *, corrected: int = 0, at: dt.datetime
-) -> None:
+def progress(run: Run, definition: Definition, comparison: Comparison, *, corrected: int = 0, at: dt.datetime) -> None:
     """Record that one more chunk is done."""
     run.chunks_done += 1
     run.buckets += comparison.buckets

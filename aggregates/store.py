@@ -101,8 +101,7 @@ def lock_rows(definition: Definition, rows: models.QuerySet[Any], *, skip_locked
     locked = rows.select_for_update(skip_locked=skip).values_list("id", "rollup", *names.values(), *definition.measures)
     width = len(names)
     return [
-        Stored(id_, rollup, dict(zip(names, rest, strict=False)), tuple(rest[width:]))
-        for id_, rollup, *rest in locked
+        Stored(id_, rollup, dict(zip(names, rest, strict=False)), tuple(rest[width:])) for id_, rollup, *rest in locked
     ]
 
 
@@ -115,9 +114,7 @@ def at_slot_0(definition: Definition, stored: Iterable[Stored]) -> list[Row]:
     return [Row(definition.rollup(name), tuple(values), amounts) for (name, *values), amounts in held.items()]
 
 
-def _write(
-    definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, rows: list[Row]
-) -> int:
+def _write(definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, rows: list[Row]) -> int:
     written = 0
     ordered = sorted(((row.key, row) for row in rows), key=lambda item: item[0])
     for batch in batched(ordered, ROWS_A_STATEMENT):
@@ -163,5 +160,3 @@ def _slot(connection: BaseDatabaseWrapper, rollup: Rollup) -> int:
     session: Any = connection.connection
     number = session.info.backend_pid if connection.vendor == "postgresql" else session.thread_id()
     return int(number) % rollup.slots
-
-

@@ -1,0 +1,105 @@
+"""The history of verify and rebuild runs, and which rollups are ready. To be read, never written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from aggregates import registry
+from aggregates.models import RollupState, Run
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[models.Model]
+else:
+    _ModelAdmin = admin.ModelAdmin  # generic for type checkers only
+
+
+class ReadOnlyAdmin(_ModelAdmin):
+    """Shows rows to those who may view them; nobody may write them here."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: the engine writes these."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Refuse: the engine writes these."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Refuse: a record that can be deleted proves nothing."""
+        return False
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    """Each verify and rebuild: when, by whom, how far it came, and what it found."""
+
+    list_display = ("started_at", "kind", "totals", "state", "buckets", "drifted", "corrected", "started_by", "took")
+    list_filter = ("kind", "state", "totals")
+    list_select_related = ("started_by",)
+    show_full_result_count = False
+    fields = (
+        ("totals", "kind", "state"),
+        ("started_at", "heartbeat_at", "finished_at", "took"),
+        ("started_by", "asked"),
+        ("chunks_done", "chunks"),
+        ("buckets", "drifted", "corrected"),
+        "error",
+        "found",
+    )
+
+    @admin.display(description="took")
+    def took(self, run: Run) -> str:
+        """Return how long it ran, or has run so far, in seconds."""
+        seconds = ((run.finished_at or run.heartbeat_at) - run.started_at).total_seconds()
+        return f"{seconds:.1f} s" if run.finished_at else f"{seconds:.1f} s so far"
+
+    @admin.display(description="options")
+    def asked(self, run: Run) -> str:
+        """Return the options it was given, as text."""
+        return _pairs(run.options) or "-"
+
+    @admin.display(description="drifted buckets")
+    def found(self, run: Run) -> str:
+        """Return the first drifted buckets as a table."""
+        if not run.findings:
+            return "none" if run.clean_result else "none so far"
+        columns = ("rollup", "bucket", "stored", "expected", "difference")
+        head = format_html_join("", '<th scope="col">{}</th>', ((column,) for column in columns))
+        body = format_html_join("", "<tr>{}</tr>", ((_cells(finding, columns),) for finding in run.findings))
+        table = format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
+        left_out = run.drifted - len(run.findings)
+        return format_html("{}<p>… and {} more.</p>", table, left_out) if left_out > 0 else table
+
+
+def _cells(finding: Mapping[str, Any], columns: tuple[str, ...]) -> SafeString:
+    return format_html_join("", "<td>{}</td>", ((_pairs(finding.get(column)),) for column in columns))
+
+
+def _pairs(value: Any) -> str:
+    """Return a mapping as ``name: value, …``, anything else as text."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {'none' if v is None else v}" for name, v in value.items())
+    return "" if value is None else str(value)
+
+
+@admin.register(RollupState)
+class RollupStateAdmin(ReadOnlyAdmin):
+    """Which rollups were found clean, when, and how many buckets they had then."""
+
+    list_display = ("totals", "rollup", "buckets", "checked_at", "declared")
+    list_filter = ("totals",)
+    show_full_result_count = False
+
+    @admin.display(description="still declared so", boolean=True)
+    def declared(self, state: RollupState) -> bool:
+        """Return whether the rollup still means what it meant when it was found clean."""
+        definitions = {definition.label: definition for definition in registry.definitions()}
+        definition = definitions.get(state.totals)
+        return definition is not None and definition.fingerprints.get(state.rollup) == state.fingerprint

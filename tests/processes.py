@@ -1,0 +1,47 @@
+"""Commands and writers in processes of their own, on the database of the running test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 60.0
+
+
+def environment() -> dict[str, str]:
+    """Return an environment in which the service uses the database of the running test."""
+    settings = connection.settings_dict
+    name = settings["NAME"]
+    url = f"sqlite:///{name}"
+    if connection.vendor != "sqlite":
+        scheme = {"postgresql": "postgres", "mysql": "mysql"}[connection.vendor]
+        url = f"{scheme}://{settings['USER']}:{settings['PASSWORD']}@{settings['HOST']}:{settings['PORT']}/{name}"
+    return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"], "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+
+
+def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a management command to its end and return what it printed and its exit code."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Yield a running Python process; kill it in the end if it still runs."""
+    with subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()

@@ -81,8 +81,9 @@ def _on_delete(definition: Definition) -> Iterator[checks.CheckMessage]:
         value = _set_value(on_delete)
         if on_delete is SET_DEFAULT or callable(value):
             yield checks.Error(
-                f"{definition.source._meta.label}.{field.name} has an on_delete that Django writes past the tracked "
-                f"manager ({'SET_DEFAULT' if on_delete is SET_DEFAULT else 'SET(callable)'}), so {definition.label} would drift.",
+                f"{definition.source._meta.label}.{field.name} has on_delete="
+                f"{'SET_DEFAULT' if on_delete is SET_DEFAULT else 'SET(callable)'}, which Django writes past the "
+                f"tracked manager: {definition.label} would drift.",
                 hint="Use SET_NULL, SET(constant), CASCADE, PROTECT or RESTRICT.",
                 obj=field,
                 id="aggregates.E013",
@@ -99,7 +100,8 @@ def _routing(definition: Definition) -> Iterator[checks.CheckMessage]:
     source, totals = router.db_for_write(definition.source), router.db_for_write(definition.totals)
     if source != totals:
         yield checks.Error(
-            f"{definition.label} is routed to {totals!r} but its source to {source!r}: they cannot share a transaction.",
+            f"{definition.label} is routed to {totals!r} but its source to {source!r}: they cannot share a "
+            "transaction.",
             hint="Route both to one database.",
             obj=definition.totals,
             id="aggregates.E014",
@@ -112,7 +114,8 @@ def _sqlite(definition: Definition, alias: str) -> Iterator[checks.CheckMessage]
         return
     if connection.settings_dict.get("OPTIONS", {}).get("transaction_mode") != "IMMEDIATE":
         yield checks.Error(
-            f"The SQLite database {alias!r} does not begin transactions IMMEDIATE: writers would fail instead of waiting.",
+            f"The SQLite database {alias!r} does not begin transactions IMMEDIATE: writers would fail instead of "
+            "waiting.",
             hint='Set OPTIONS = {"transaction_mode": "IMMEDIATE", "timeout": 20}.',
             id="aggregates.E015",
         )

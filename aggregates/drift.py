@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from django.db import connections, models
@@ -77,7 +78,7 @@ def plan(definition: Definition, *, using: str, batch_size: int) -> list[Chunk]:
         if rollup.chunk_by not in bounds:
             bounds[rollup.chunk_by] = list(_bounds(definition, rollup.chunk_by, using, batch_size))
         edges = [None, *bounds[rollup.chunk_by], None]
-        chunks += [Chunk(rollup, low, high) for low, high in zip(edges, edges[1:], strict=False)]
+        chunks += [Chunk(rollup, low, high) for low, high in pairwise(edges)]
     return chunks
 
 
@@ -107,15 +108,16 @@ def _expected(definition: Definition, chunk: Chunk, using: str) -> models.QueryS
     sums = {f"measure_{i}": Sum(expression) for i, expression in enumerate(definition.measures.values())}
     rows = images.source_rows(definition, using).filter(definition.where)
     rows = rows.filter(_range(_alias(definition, chunk.rollup.chunk_by), chunk))
-    return rows.values(*dims).annotate(**sums).values_list(*dims, *sums)
+    grouped: models.QuerySet[Any, Any] = rows.values(*dims).annotate(**sums).values_list(*dims, *sums)
+    return grouped
 
 
 def _stored(definition: Definition, chunk: Chunk, using: str) -> models.QuerySet[Any, Any]:
     rows = stored_rows(definition, chunk, using).order_by()
     dims = {_alias(definition, name): F(name) for name in chunk.rollup.dimensions}
     amounts = {f"measure_{i}": F(name) for i, name in enumerate(definition.measures)}
-    annotated = rows.annotate(**dims, **amounts)
-    return annotated.values_list(*dims, *amounts, "generation")
+    renamed: models.QuerySet[Any, Any] = rows.annotate(**dims, **amounts).values_list(*dims, *amounts, "generation")
+    return renamed
 
 
 def stored_rows(definition: Definition, chunk: Chunk, using: str) -> models.QuerySet[Any, Any]:
@@ -161,7 +163,7 @@ def _statement(definition: Definition, chunk: Chunk, using: str) -> tuple[str, l
         WHERE {" OR ".join(f"{a} <> {b}" for a, b in zip(e, s, strict=True))}
         UNION ALL
         SELECT {_list(nothing)}, COUNT(*) FROM buckets WHERE {" OR ".join(f"{c} <> 0" for c in (*e, *s))}
-    """
+    """  # noqa: S608 - names of ours, and SQL that Django compiled
     return sql, [*expected_params, *stored_params]
 
 

@@ -29,7 +29,7 @@ def exact(value: Any) -> Decimal:
     refused, because a rounded amount would be another amount.
     """
     if isinstance(value, bool) or not isinstance(value, (Decimal, int, str, float)):
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(f"{value!r} is not a number")  # noqa: TRY004 - the one error callers expect
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise ValueError(f"a number has at most {MAX_TEXT} characters, this has {len(value)}")
     try:
@@ -39,7 +39,7 @@ def exact(value: Any) -> Decimal:
     if not number.is_finite():
         raise ValueError(f"{value!r} is not a finite number")
     # adjusted() first: scaling 1E+1000000000 to an integer would burn minutes.
-    if number and (number.adjusted() > 15 or not MIN_VALUE <= number <= MAX_VALUE):
+    if number and (number.adjusted() > MAX_VALUE.adjusted() or not MIN_VALUE <= number <= MAX_VALUE):
         raise ValueError(f"{value} is outside {MIN_VALUE} … {MAX_VALUE}")
     if number and number.adjusted() < -DECIMAL_PLACES:
         raise ValueError(f"{value} has more than {DECIMAL_PLACES} decimals")
@@ -78,7 +78,7 @@ class FixedDecimalField(_Field):
         """On SQLite an overflowing integer turns into a float: refuse to store one."""
         if connection.vendor != "sqlite":
             return None
-        column = connection.ops.quote_name(self.column)
+        column = connection.ops.quote_name(str(self.column))
         return f"typeof({column}) IN ('integer', 'null')"
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -140,7 +140,7 @@ class FixedDecimalField(_Field):
             output_field = None
         if not isinstance(output_field, FixedDecimalField):
             raise FieldError(
-                f"{getattr(self, 'name', 'amount')} takes only expressions of type FixedDecimalField: wrap each number, as in "
+                f"{self.name} takes only expressions of type FixedDecimalField: wrap each number, as in "
                 "Value(Decimal('1.50'), output_field=FixedDecimalField())."
             )
 

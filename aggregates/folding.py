@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +28,7 @@ def fold(definition: Definition, chunk: Chunk, *, using: str, wait: bool = False
     # An empty row that was ever corrected stays: its generation tells late corrections off.
     empty = rows.filter(slot=0, generation=0, **dict.fromkeys(definition.measures, 0))
     return sum(
-        _in_steps(using, lambda part=part: _move_home(definition, part, skip_locked=not wait))
-        for part in (striped, empty)
+        _in_steps(using, partial(_move_home, definition, part, skip_locked=not wait)) for part in (striped, empty)
     )
 
 
@@ -37,21 +37,18 @@ def refile(definition: Definition, chunk: Chunk, *, using: str) -> int:
 
     What readers see, the sum by dimensions, stays as it is.
     """
-    strangers = [
-        id_
-        for id_, slot, values in _identities(definition, chunk, using)
-        if id_ != bucket_key(chunk.rollup.name, values, slot)
-    ]
+    strangers = list(_strangers(definition, chunk, using))
     for batch in batched(strangers, ROWS_A_TRANSACTION):
         rows = drift.stored_rows(definition, chunk, using).filter(pk__in=batch)
-        transactions.run(lambda rows=rows: _move_home(definition, rows, skip_locked=False), using=using)
+        transactions.run(partial(_move_home, definition, rows, skip_locked=False), using=using)
     return len(strangers)
 
 
 def drop_undeclared(definition: Definition, *, using: str) -> int:
     """Delete the rows of rollups that are no longer declared; return how many went."""
     declared = [rollup.name for rollup in definition.rollups]
-    rows = models.QuerySet(definition.totals, using=using).exclude(rollup__in=declared)
+    everything: models.QuerySet[Any] = models.QuerySet(definition.totals, using=using)
+    rows = everything.order_by("pk").exclude(rollup__in=declared)
 
     def step() -> int:
         ids = [row.id for row in store.lock_rows(definition, rows[:ROWS_A_TRANSACTION], skip_locked=False)]
@@ -79,7 +76,8 @@ def _move_home(definition: Definition, rows: models.QuerySet[Any], *, skip_locke
     return len(locked)
 
 
-def _identities(definition: Definition, chunk: Chunk, using: str) -> Iterable[tuple[UUID, int, tuple[Any, ...]]]:
-    names = [definition.totals._meta.get_field(name).attname for name in chunk.rollup.dimensions]
-    rows = drift.stored_rows(definition, chunk, using).values_list("id", "slot", *names)
-    return ((id_, slot, tuple(values)) for id_, slot, *values in rows.iterator())
+def _strangers(definition: Definition, chunk: Chunk, using: str) -> Iterator[UUID]:
+    dimensions = chunk.rollup.dimensions
+    columns = [dict(zip(definition.dimensions, definition.attnames, strict=True))[name] for name in dimensions]
+    rows: Any = drift.stored_rows(definition, chunk, using).values_list("id", "slot", *columns)
+    return (id_ for id_, slot, *values in rows.iterator() if id_ != bucket_key(chunk.rollup.name, values, slot))

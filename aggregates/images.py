@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, models
+from django.db import models
 from django.db.models import Case, Sum, When
 from django.db.models.expressions import Combinable
 
@@ -27,18 +27,15 @@ class Locked:
 
 def source_rows(definition: Definition, using: str) -> models.QuerySet[Any]:
     """Return every row of the source, whatever its managers hide, with its dimensions annotated."""
-    rows: models.QuerySet[Any] = models.QuerySet(definition.source, using=using)
-    return rows.order_by().annotate(
+    rows: models.QuerySet[Any] = models.QuerySet(definition.source, using=using).order_by()
+    return rows.annotate(  # type: ignore[no-any-return]
         **{f"dim_{i}": expression for i, expression in enumerate(definition.dimensions.values())}
     )
 
 
 def lock(definition: Definition, using: str, keys: Collection[Any]) -> Locked:
     """Lock the rows with these keys and return their image; needs an open transaction."""
-    parts = [
-        _lock(definition, using, _by_keys(definition, using, chunk))
-        for chunk in batched(sorted(keys), KEYS_A_STATEMENT)
-    ]
+    parts = [_lock(definition, _by_keys(definition, using, chunk)) for chunk in batched(sorted(keys), KEYS_A_STATEMENT)]
     return Locked(
         frozenset().union(*(part.keys for part in parts)),
         deltas.add(item for part in parts for item in part.image.items()),
@@ -47,7 +44,7 @@ def lock(definition: Definition, using: str, keys: Collection[Any]) -> Locked:
 
 def lock_matching(definition: Definition, queryset: models.QuerySet[Any]) -> Locked:
     """Lock the rows that a queryset selects and return their image; needs an open transaction."""
-    return _lock(definition, queryset.db, _restricted(definition, queryset))
+    return _lock(definition, _restricted(definition, queryset))
 
 
 def summed(definition: Definition, using: str, keys: Collection[Any]) -> deltas.Image:
@@ -79,28 +76,25 @@ def _restricted(definition: Definition, queryset: models.QuerySet[Any]) -> model
         len(tables) <= 1
         and not query.group_by
         and not query.distinct
-        and query.model._meta.concrete_model is definition.source._meta.concrete_model
+        and _table(query.model) is _table(definition.source)
     ):
         rows.query.where = query.where.clone()
         return rows
     return rows.filter(pk__in=queryset.order_by().values("pk"))
 
 
-def _lock(definition: Definition, using: str, rows: models.QuerySet[Any]) -> Locked:
+def _table(model: Any) -> Any:
+    return model._meta.concrete_model
+
+
+def _lock(definition: Definition, rows: models.QuerySet[Any]) -> Locked:
     # The filter decides what a row contributes, not whether it is locked: a draft that becomes an
     # expense must not do so twice.
     dims = _names("dim", definition.dimensions)
     amounts = {f"measure_{i}": _if_counted(definition, name) for i, name in enumerate(definition.measures)}
-    of = _lockable(definition) if connections[using].features.has_select_for_update_of else ()
-    locked = rows.order_by("pk").select_for_update(of=of).annotate(**amounts)
+    locked = rows.order_by("pk").select_for_update().annotate(**amounts)
     found = list(locked.values_list("pk", *dims, *amounts))
     return Locked(frozenset(key for key, *_values in found), deltas.add(_split((row[1:] for row in found), len(dims))))
-
-
-def _lockable(definition: Definition) -> tuple[str, ...]:
-    """Return what ``select_for_update(of=…)`` calls the tables of one row, its parents' included."""
-    links = [link.name for link in definition.source._meta.parents.values() if link is not None]
-    return ("self", *links)
 
 
 def _if_counted(definition: Definition, name: str) -> Combinable:

@@ -31,7 +31,7 @@ def _encoded(value: Any) -> bytes:
     return tag + len(payload).to_bytes(4, "big") + payload
 
 
-def _tagged(value: Any) -> tuple[bytes, str]:  # noqa: C901 - one line a type
+def _tagged(value: Any) -> tuple[bytes, str]:  # noqa: C901, PLR0911 - one line a type
     if value is None:
         return b"n", ""
     if isinstance(value, bool):

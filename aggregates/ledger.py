@@ -108,7 +108,8 @@ class Ledger:
 
     def holds(self, marker: Marker) -> bool:
         """Return whether nothing has rolled back what was done when the marker was taken."""
-        return any(callback is marker for _sids, callback, _robust in self._connection.run_on_commit)
+        callbacks: Any = self._connection.run_on_commit  # (savepoints, callback, robust)
+        return any(callback is marker for _savepoints, callback, _robust in callbacks)
 
     def apply(self, definition: Definition, delta: deltas.Delta) -> None:
         """Apply a delta to the totals: now, or when the batch ends."""
@@ -224,7 +225,7 @@ class Ledger:
                 self._pending = []
 
     def _flush(self) -> None:
-        held = defaultdict(list)
+        held: defaultdict[Definition, list[tuple[deltas.Values, deltas.Amounts]]] = defaultdict(list)
         for marker, definition, delta in self._pending:
             if self.holds(marker):
                 held[definition].extend(delta.items())

@@ -21,7 +21,7 @@ class TotalsQuerySet(models.QuerySet["Totals"]):
             f"{self.model._meta.label} is written by the engine alone: write its source rows, or run rebuild_totals."
         )
 
-    update = bulk_create = bulk_update = delete = _raw_delete = _insert = _update = _refuse  # type: ignore[assignment]
+    update = bulk_create = bulk_update = delete = _raw_delete = _insert = _update = _refuse
     update.alters_data = delete.alters_data = True  # type: ignore[attr-defined]
 
 
@@ -42,7 +42,7 @@ class Totals(models.Model):
     class Meta:
         abstract = True
 
-    def _save_table(self, raw: bool = False, *args: Any, **kwargs: Any) -> bool:
+    def _save_table(self, raw: bool = False, *args: Any, **kwargs: Any) -> bool:  # noqa: FBT001, FBT002 - Django's
         """Refuse to write; a fixture's rows are skipped, for loading its source rows derives them."""
         if raw:
             return True
@@ -65,6 +65,8 @@ class Tracked(models.Model):
     """
 
     objects = TrackedManager()
+    _inserts = False
+    """Whether the save in progress is certain to insert, so that there is no row to read before it."""
 
     class Meta:
         abstract = True
@@ -83,9 +85,9 @@ class Tracked(models.Model):
         adding, database, key = self._state.adding, self._state.db, self.pk
 
         def attempt() -> None:
-            # Django skips the UPDATE for a new instance whose key is a default: no row to read before.
+            # Django skips the UPDATE for a new instance whose key has a default.
             defaulted = all(f.has_default() or f.has_db_default() for f in self._meta.pk_fields)
-            self._state.inserts = force_insert is True or (
+            self._inserts = force_insert is True or (
                 adding and defaulted and not (raw or force_update or update_fields)
             )
             try:
@@ -95,11 +97,15 @@ class Tracked(models.Model):
                 self._state.adding, self._state.db, self.pk = adding, database, key
                 raise
             finally:
-                self._state.inserts = False
+                self._inserts = False
 
         transactions.run(attempt, using=using)
 
-    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+    def delete(
+        self,
+        using: str | None = None,
+        keep_parents: bool = False,  # noqa: FBT001, FBT002 - Django's signature
+    ) -> tuple[int, dict[str, int]]:
         """Delete the row and take it out of its totals in one transaction."""
         using = using or router.db_for_write(self.__class__, instance=self)
         delete = super().delete

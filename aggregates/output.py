@@ -77,9 +77,9 @@ class Text(Report):
         """Print one line."""
         row = reports.as_json(definition, finding)
         bucket = ", ".join(f"{name}={'none' if value is None else value}" for name, value in row["bucket"].items())
+        kinds = ("stored", "expected", "difference")
         amounts = "; ".join(
-            f"{name}: stored {row['stored'][name]}, expected {row['expected'][name]}, difference {row['difference'][name]}"
-            for name in definition.measures
+            f"{name}: {', '.join(f'{kind} {row[kind][name]}' for kind in kinds)}" for name in definition.measures
         )
         self.out.write(f"drift in {definition.label} {row['rollup']}: {bucket}: {amounts}")
 

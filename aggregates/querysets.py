@@ -76,10 +76,10 @@ class TrackedQuerySet(models.QuerySet[M]):
         not loaded.
         """
         query = self.query
-        if query.is_sliced or query.distinct_fields or query.combinator or self._fields is not None:
+        if query.is_sliced or query.distinct_fields or query.combinator or cast("Any", self)._fields is not None:
             return super().delete()  # refused there, in Django's words
-        rows = self._chain()
-        rows._for_write = True
+        rows = self.all()
+        rows._for_write = True  # noqa: SLF001 - as Django's own delete() does
         rows.query.select_for_update = False
         rows.query.select_related = False
         rows.query.clear_ordering(force=True)
@@ -87,7 +87,7 @@ class TrackedQuerySet(models.QuerySet[M]):
             delete = super().delete
             return transactions.run(delete, using=rows.db)
         self._result_cache = None
-        count = rows._raw_delete(using=rows.db)
+        count = rows._raw_delete(rows.db)  # noqa: SLF001 - as Django's own collector does
         return count, {self.model._meta.label: count} if count else {}
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -152,8 +152,8 @@ class TrackedQuerySet(models.QuerySet[M]):
         """Insert what conflicts with nothing; only the database can tell which rows went in."""
         if not connections[self.db].features.can_return_rows_from_bulk_insert:
             raise UntrackedWrite(
-                f"This database does not tell which rows of {self.model._meta.label} an INSERT that ignores conflicts put "
-                "in: insert only rows that are new, or save them one by one."
+                f"This database does not tell which rows of {self.model._meta.label} an INSERT that ignores conflicts "
+                "put in: insert only rows that are new, or save them one by one."
             )
         with ledger.of(self.db).inserting(self._tracked()) as inserted:
             self._inserted: set[Any] = inserted
@@ -189,11 +189,19 @@ class TrackedQuerySet(models.QuerySet[M]):
         unique_fields: Any = None,
     ) -> Any:
         if on_conflict != OnConflict.IGNORE or not self._tracked():
-            return super()._batched_insert(objs, fields, batch_size, on_conflict, update_fields, unique_fields)
+            return super()._batched_insert(  # type: ignore[misc]
+                objs, fields, batch_size, on_conflict, update_fields, unique_fields
+            )
         limit = max(connections[self.db].ops.bulk_batch_size(fields, objs), 1)
         for batch in batched(objs, min(batch_size or limit, limit)):
             self._inserted.update(_insert_returning_keys(self.model, self.db, batch, fields))
         return []
+
+
+def _delete_by_keys(model: type[models.Model], using: str, keys: list[Any]) -> int:
+    """Delete rows whose delta is accounted for; return how many there were."""
+    rows: models.QuerySet[Any] = models.QuerySet(model, using=using)
+    return rows.filter(pk__in=keys)._raw_delete(using)  # noqa: SLF001 - as Django's own collector does
 
 
 def _insert_returning_keys(model: type[models.Model], using: str, objs: list[Any], fields: Any) -> list[Any]:
@@ -227,7 +235,7 @@ class _ForeignReceiversOnly(Collector):
         return any(
             not receivers.is_own(receiver)
             for signal in (pre_delete, post_delete)
-            for group in signal._live_receivers(model)
+            for group in signal._live_receivers(model)  # noqa: SLF001 - the same as has_listeners() asks
             for receiver in group
         )
 

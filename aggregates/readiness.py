@@ -89,7 +89,8 @@ def _has_tables(using: str) -> bool:
     from aggregates.models import RollupState
 
     tables = set(connections[using].introspection.table_names())
-    needed = {RollupState, *(model for d in registry.definitions() for model in (d.totals, d.source))}
+    needed: set[type[models.Model]] = {RollupState}
+    needed |= {model for d in registry.definitions() for model in (d.totals, d.source)}
     return all(router.allow_migrate_model(using, m) and m._meta.db_table in tables for m in needed)
 
 

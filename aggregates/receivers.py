@@ -49,7 +49,7 @@ def before_save(
 ) -> None:
     """Read and lock the stored row, before it changes."""
     book = ledger.of(using)
-    inserts = getattr(instance._state, "inserts", False)
+    inserts = getattr(instance, "_inserts", False)
     for definition in registry.watching(sender):
         if definition.concerns(update_fields):
             book.begin_save(definition, _key(instance), inserts=inserts)

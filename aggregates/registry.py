@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from django.apps import apps
 from django.db import models
 
-from aggregates.definitions import Definition, define
+from aggregates.declarations import define
+from aggregates.definitions import Definition
 from aggregates.exceptions import DeclarationError
 
 _definitions: dict[str, Definition] = {}

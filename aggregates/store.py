@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DataError, IntegrityError, connections, models
+from django.db import DatabaseError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from aggregates import deltas, transactions, upsert
@@ -75,12 +75,14 @@ def remove(definition: Definition, using: str, ids: Sequence[Any]) -> None:
     """Delete totals rows that the caller has locked."""
     transactions.require(using)
     connection = connections[using]
-    meta = definition.totals._meta
-    table, key = connection.ops.quote_name(meta.db_table), connection.ops.quote_name(meta.pk.column)
+    pk: Any = definition.totals._meta.pk
+    quote = connection.ops.quote_name
+    table, key = quote(definition.totals._meta.db_table), quote(pk.column)
     for batch in batched(ids, ROWS_A_STATEMENT):
-        params = [meta.pk.get_db_prep_value(id_, connection) for id_ in batch]
+        params = [pk.get_db_prep_value(id_, connection) for id_ in batch]
         with connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM {table} WHERE {key} IN ({', '.join(['%s'] * len(params))})", params)
+            places = ", ".join(["%s"] * len(params))
+            cursor.execute(f"DELETE FROM {table} WHERE {key} IN ({places})", params)  # noqa: S608 - names of ours
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,12 @@ def lock_rows(definition: Definition, rows: models.QuerySet[Any], *, skip_locked
     """Lock totals rows until the transaction ends and return them, by key."""
     transactions.require(rows.db)
     skip = skip_locked and connections[rows.db].features.has_select_for_update_skip_locked
-    names = {name: definition.totals._meta.get_field(name).attname for name in definition.dimensions}
-    locked = rows.select_for_update(skip_locked=skip).values_list("id", "rollup", *names.values(), *definition.measures)
-    width = len(names)
+    columns = ("id", "rollup", *definition.attnames, *definition.measures)
+    locked = rows.select_for_update(skip_locked=skip).values_list(*columns)
+    width = len(definition.dimensions)
     return [
-        Stored(id_, rollup, dict(zip(names, rest, strict=False)), tuple(rest[width:])) for id_, rollup, *rest in locked
+        Stored(id_, rollup, dict(zip(definition.dimensions, rest, strict=False)), tuple(rest[width:]))
+        for id_, rollup, *rest in locked
     ]
 
 
@@ -123,7 +126,9 @@ def _write(definition: Definition, connection: BaseDatabaseWrapper, statement: u
             with connection.cursor() as cursor:
                 cursor.execute(statement.sql(len(batch)), params)
                 written += cursor.rowcount
-        except (DataError, IntegrityError) as error:
+        except DatabaseError as error:
+            if not _is_out_of_range(error):
+                raise
             raise _out_of_range(definition, batch) from error
     return written
 
@@ -143,6 +148,15 @@ def _columns(
         return [field.get_db_prep_save(given.get(field.name), connection) for field in statement.fields]
     except ValueError as error:
         raise _out_of_range(definition, [(key, row)]) from error
+
+
+def _is_out_of_range(error: DatabaseError) -> bool:
+    cause = error.__cause__
+    return (
+        getattr(cause, "sqlstate", None) == "22003"  # PostgreSQL: numeric_value_out_of_range
+        or getattr(cause, "sqlite_errorname", None) == "SQLITE_CONSTRAINT_CHECK"  # FixedDecimalField.db_check
+        or (bool(error.args) and error.args[0] in {1264, 1690})  # MariaDB: out of range for a column, or a type
+    )
 
 
 def _out_of_range(definition: Definition, batch: list[tuple[uuid.UUID, Row]]) -> TotalOutOfRange:

@@ -20,13 +20,13 @@ class Excluded(Expression):
     def __init__(self, field: models.Field[Any, Any]) -> None:
         super().__init__(output_field=field)
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
         """Compile to ``EXCLUDED."column"``, as PostgreSQL and SQLite have it."""
-        return f"EXCLUDED.{compiler.quote_name_unless_alias(self.output_field.column)}", []
+        return f"EXCLUDED.{compiler.quote_name_unless_alias(self.output_field.column)}", ()
 
-    def as_mysql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_mysql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
         """Compile to ``VALUES(column)``, as MariaDB has it."""
-        return f"VALUES({compiler.quote_name_unless_alias(self.output_field.column)})", []
+        return f"VALUES({compiler.quote_name_unless_alias(self.output_field.column)})", ()
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,14 @@ def _upsert(definition: Definition, connection: BaseDatabaseWrapper, *, corrects
 
 
 def _compile(definition: Definition, connection: BaseDatabaseWrapper, *, corrects: bool) -> Upsert:
-    quote = connection.ops.quote_name
+    quote: Any = connection.ops.quote_name
     meta = definition.totals._meta
     expression = _expressions(definition, connection)
     sets = {name: expression(F(name) + Excluded(_field(definition, name))) for name in definition.measures}
     guard = ""
     if corrects:
-        taken = [name for name in ("rollup", "slot", *definition.dimensions)]
+        taken = ("rollup", "slot", *definition.dimensions, "generation")  # this one last, see _tail
         sets |= {name: expression(Excluded(_field(definition, name))) for name in taken}
-        sets["generation"] = expression(Excluded(_field(definition, "generation")))
         guard = f"{expression(F('generation'))} = {sets['generation']} - 1"
     fields = tuple(meta.concrete_fields)
     return Upsert(
@@ -88,16 +87,17 @@ def _compile(definition: Definition, connection: BaseDatabaseWrapper, *, correct
 
 
 def _tail(definition: Definition, connection: BaseDatabaseWrapper, sets: dict[str, str], guard: str) -> str:
-    columns = {name: connection.ops.quote_name(_field(definition, name).column) for name in sets}
+    quote: Any = connection.ops.quote_name
+    columns = {name: quote(_field(definition, name).column) for name in sets}
     if connection.vendor == "mysql":
         # No WHERE here; assignments run from left to right, so the generation comes last.
-        table = connection.ops.quote_name(definition.totals._meta.db_table)
+        table = quote(definition.totals._meta.db_table)
         changes = [
             f"{columns[name]} = " + (f"IF({guard}, {value}, {table}.{columns[name]})" if guard else value)
             for name, value in sets.items()
         ]
         return f"ON DUPLICATE KEY UPDATE {', '.join(changes)}"
-    key = connection.ops.quote_name(definition.totals._meta.pk.column)
+    key = quote(definition.totals._meta.pk.column)
     changes = [f"{columns[name]} = {value}" for name, value in sets.items()]
     return f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(changes)}" + (f" WHERE {guard}" if guard else "")
 
@@ -109,7 +109,7 @@ def _expressions(definition: Definition, connection: BaseDatabaseWrapper) -> Cal
 
     def text(expression: Any) -> str:
         sql, _params = compiler.compile(expression.resolve_expression(query, allow_joins=False))
-        return sql
+        return str(sql)
 
     return text
 

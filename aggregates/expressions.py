@@ -1,0 +1,172 @@
+"""The expressions of a declaration, checked and brought into the form the engine computes with.
+
+Whatever a total depends on must be a column of the source row itself: a value from another table
+could change without a write that the engine sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import FieldError
+from django.db import models
+from django.db.models import Case, Count, F, Q, Subquery, Sum, Value, When
+from django.db.models.expressions import BaseExpression, Combinable
+from django.db.models.functions import Cast, Coalesce, Now, Random
+from django.db.models.functions.datetime import TimezoneMixin
+
+from aggregates.definitions import value_field
+from aggregates.exceptions import DeclarationError
+from aggregates.fields import FixedDecimalField
+
+if TYPE_CHECKING:
+    from aggregates.models import Totals
+
+# Columns between which values pass unchanged. The first that fits counts: a DateTimeField is a DateField.
+FAMILIES: tuple[tuple[type[Any], ...], ...] = (
+    (models.BooleanField,),
+    (models.DateTimeField,),
+    (models.DateField,),
+    (models.UUIDField,),
+    (FixedDecimalField,),
+    (models.DecimalField,),
+    (models.IntegerField,),
+    (models.CharField, models.TextField),
+)
+
+
+def dimension(totals: type[Totals], source: type[models.Model], name: str, expression: Any) -> Combinable:
+    """Return the expression of a dimension, cast to the column's type where it is computed."""
+    if isinstance(expression, str):
+        expression = F(expression)
+    if not isinstance(expression, Combinable):
+        raise DeclarationError(
+            f"Dimension {name!r} of {totals.__name__} is {expression!r}: write F('field') or a database function."
+        )
+    resolved = _resolved(totals, source, name, expression)
+    if not isinstance(expression, F):
+        return Cast(expression, output_field=value_field(totals, name))
+    column, given, origin = value_field(totals, name), resolved.output_field, _name(expression)
+    if _family(column) != _family(given):
+        raise DeclarationError(
+            f"Dimension {name!r} of {totals.__name__} is a {type(column).__name__}, but {origin} is a "
+            f"{type(given).__name__}: take the same type, or a function such as TruncDate.",
+            id="aggregates.E009",
+        )
+    if column.max_length and (given.max_length or column.max_length + 1) > column.max_length:
+        raise DeclarationError(
+            f"Dimension {name!r} of {totals.__name__} holds {column.max_length} characters, but {origin} may "
+            "be longer: give it the same max_length.",
+            id="aggregates.E009",
+        )
+    return expression
+
+
+def contribution(totals: type[Totals], source: type[models.Model], name: str, aggregate: Any) -> Combinable:
+    """Return what one row adds to a measure: the argument of its Sum, or one for Count."""
+    if not isinstance(aggregate, (Sum, Count)) or getattr(aggregate, "distinct", False):
+        raise DeclarationError(
+            f"Measure {name!r} of {totals.__name__} is {aggregate!r}: write Sum(…) or Count(…), not distinct. "
+            "Only what adds up can be kept by deltas; an average is a sum divided by a count.",
+            id="aggregates.E007",
+        )
+    column = value_field(totals, name)
+    zero = Value(0, output_field=column)
+    argument: Any = aggregate.source_expressions[0]
+    amount: Combinable = Value(1, output_field=column)
+    if isinstance(aggregate, Sum):
+        _refuse_other_scale(totals, name, column, _resolved(totals, source, name, argument).output_field)
+        amount = Coalesce(argument, zero, output_field=column)
+    elif isinstance(argument, F):
+        counted = Q((f"{_name(argument)}__isnull", False))
+        amount = Case(When(counted, then=amount), default=zero, output_field=column)
+    if aggregate.filter is not None:
+        amount = Case(When(aggregate.filter, then=amount), default=zero, output_field=column)
+    _resolved(totals, source, name, amount)
+    return amount
+
+
+def condition(totals: type[Totals], source: type[models.Model], where: Q) -> Q:
+    """Return the filter, once it is known to depend on the source row alone."""
+    _resolved(totals, source, "where", where)
+    return where
+
+
+def columns(source: type[models.Model], expressions: list[Any]) -> frozenset[str] | None:
+    """Return names and attnames of the columns the expressions read; None where that cannot be told."""
+    names: set[str] = set()
+    for part in (part for expression in expressions for part in _parts(expression) if isinstance(part, F)):
+        name = _name(part).split("__")[0]
+        field: Any = source._meta.pk if name == "pk" else source._meta.get_field(name)
+        if field.generated:
+            return None  # the database computes it from columns of its own choice
+        names |= {field.name, field.attname}
+    return frozenset(names)
+
+
+def _resolved(totals: type[Totals], source: type[models.Model], name: str, expression: Any) -> Any:
+    """Return the expression resolved against the source, or raise DeclarationError."""
+    try:
+        resolved = expression.resolve_expression(models.sql.Query(source), allow_joins=False)
+    except FieldError as error:
+        raise DeclarationError(
+            f"{name!r} of {totals.__name__} cannot be computed from a row of {source._meta.label}: {error}. "
+            "Take columns of the row itself; copy to it what another table holds.",
+            id="aggregates.E005",
+        ) from error
+    for part in _parts(expression):
+        if isinstance(part, (Subquery, Now, Random)):
+            raise DeclarationError(
+                f"{name!r} of {totals.__name__} uses {type(part).__name__}, which changes without a write to the row: "
+                "take columns of the row itself.",
+                id="aggregates.E005",
+            )
+        if isinstance(part, TimezoneMixin) and part.tzinfo is None and _truncates_datetime(source, part):
+            raise DeclarationError(
+                f"{name!r} of {totals.__name__} takes a date from a datetime without tzinfo, so one row would fall "
+                "into other buckets under another time zone: pass tzinfo=datetime.UTC or a ZoneInfo.",
+                id="aggregates.E006",
+            )
+    return resolved
+
+
+def _truncates_datetime(source: type[models.Model], part: Any) -> bool:
+    resolved = part.resolve_expression(models.sql.Query(source), allow_joins=False)
+    return isinstance(resolved.get_source_expressions()[0].output_field, models.DateTimeField)
+
+
+def _refuse_other_scale(totals: type[Totals], name: str, column: Any, summed: Any) -> None:
+    """Refuse to sum what the column would store with another scale, or not exactly."""
+    exact: tuple[type[Any], ...] = (FixedDecimalField, models.IntegerField, models.DecimalField)
+    if not any(isinstance(summed, kind) and isinstance(column, kind) for kind in exact):
+        raise DeclarationError(
+            f"Measure {name!r} of {totals.__name__} is a {type(column).__name__} but sums a {type(summed).__name__}: "
+            "take FixedDecimalField for a FixedDecimalField, BigIntegerField for whole numbers.",
+            id="aggregates.E008",
+        )
+
+
+def _name(reference: Any) -> str:
+    return str(reference.name)  # F has it, its type hints do not
+
+
+def _family(field: models.Field[Any, Any]) -> Any:
+    return next((family for family in FAMILIES if isinstance(field, family)), type(field))
+
+
+def _parts(expression: Any) -> Iterator[Any]:
+    """Yield an expression and all it is made of; the columns that a Q names as F."""
+    yield expression
+    children: list[Any] = list(expression.children) if isinstance(expression, Q) else []
+    for child in children:
+        if isinstance(child, (Q, BaseExpression)):
+            yield from _parts(child)
+        else:
+            lookup, value = child
+            yield F(lookup)
+            yield from _parts(value)
+    if isinstance(expression, When):
+        yield from _parts(expression.condition)
+    for child in getattr(expression, "get_source_expressions", list)():
+        yield from _parts(child)

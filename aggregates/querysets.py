@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import reduce
 from operator import or_
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.db import connections, models
 from django.db.models import Q, sql
@@ -93,22 +93,17 @@ class TrackedQuerySet(models.QuerySet[M]):
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    def _raw_delete(self, using: str) -> int:
+    def _raw_delete(self, using: str | None) -> int:
         definitions = self._tracked()
-        rows: TrackedQuerySet[M] = self.using(using)
         if not definitions:
             return super()._raw_delete(using)
+        rows = self.using(using)
 
         def operation() -> int:
-            with ledger.of(using).rewriting(definitions, rows) as keys:
-                return sum(
-                    super(TrackedQuerySet, self.model._base_manager.using(using).filter(pk__in=batch))._raw_delete(
-                        using
-                    )
-                    for batch in batched(keys, KEYS_A_STATEMENT)
-                )
+            with ledger.of(rows.db).rewriting(definitions, rows) as keys:
+                return sum(_delete_by_keys(self.model, rows.db, batch) for batch in batched(keys, KEYS_A_STATEMENT))
 
-        return transactions.run(operation, using=using)
+        return transactions.run(operation, using=rows.db)
 
     _raw_delete.alters_data = True  # type: ignore[attr-defined]
 

@@ -71,13 +71,9 @@ def _restricted(definition: Definition, queryset: models.QuerySet[Any]) -> model
     """
     rows = source_rows(definition, queryset.db)
     query = queryset.query
-    tables = [alias for alias, count in query.alias_refcount.items() if count]
-    if (
-        len(tables) <= 1
-        and not query.group_by
-        and not query.distinct
-        and _table(query.model) is _table(definition.source)
-    ):
+    joined = sum(1 for references in query.alias_refcount.values() if references) > 1
+    plain = not (joined or query.annotations or query.extra or query.extra_tables or query.distinct or query.group_by)
+    if plain and _table(query.model) is _table(definition.source):
         rows.query.where = query.where.clone()
         return rows
     return rows.filter(pk__in=queryset.order_by().values("pk"))

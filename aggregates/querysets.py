@@ -34,7 +34,14 @@ class TrackedQuerySet(models.QuerySet[M]):
         """Update all rows and their totals in one transaction; see Django's ``update``."""
         written = frozenset(self.model._meta.pk.name if name == "pk" else name for name in kwargs)
         definitions = [definition for definition in self._tracked() if definition.concerns(written)]
-        if not definitions or self.query.is_sliced or self.query.combinator:
+        if not self._tracked() or self.query.is_sliced or self.query.combinator:
+            return super().update(**kwargs)
+        if self.model._meta.pk.name in written:
+            raise UntrackedWrite(
+                f"update() of the primary key of {self.model._meta.label} would lose track of its rows: "
+                "insert rows with the new keys and delete the old ones."
+            )
+        if not definitions:
             return super().update(**kwargs)
         self._for_write = True
         self._result_cache = None
@@ -62,7 +69,7 @@ class TrackedQuerySet(models.QuerySet[M]):
         update = super().bulk_update
 
         def operation() -> int:
-            with ledger.batch(self.db):
+            with ledger.of(self.db).batching():
                 return update(objs, fields, batch_size)
 
         return transactions.run(operation, using=self.db)
@@ -101,7 +108,8 @@ class TrackedQuerySet(models.QuerySet[M]):
 
         def operation() -> int:
             with ledger.of(rows.db).rewriting(definitions, rows) as keys:
-                return sum(_delete_by_keys(self.model, rows.db, batch) for batch in batched(keys, KEYS_A_STATEMENT))
+                parts = (rows.filter(pk__in=batch) for batch in batched(keys, KEYS_A_STATEMENT))
+                return sum(super(TrackedQuerySet, part)._raw_delete(rows.db) for part in parts)
 
         return transactions.run(operation, using=rows.db)
 
@@ -191,12 +199,6 @@ class TrackedQuerySet(models.QuerySet[M]):
         for batch in batched(objs, min(batch_size or limit, limit)):
             self._inserted.update(_insert_returning_keys(self.model, self.db, batch, fields))
         return []
-
-
-def _delete_by_keys(model: type[models.Model], using: str, keys: list[Any]) -> int:
-    """Delete rows whose delta is accounted for; return how many there were."""
-    rows: models.QuerySet[Any] = models.QuerySet(model, using=using)
-    return rows.filter(pk__in=keys)._raw_delete(using)  # noqa: SLF001 - as Django's own collector does
 
 
 def _insert_returning_keys(model: type[models.Model], using: str, objs: list[Any], fields: Any) -> list[Any]:

@@ -9,3 +9,7 @@ class ApiConfig(AppConfig):
     """The REST API."""
 
     name = "api"
+
+    def ready(self) -> None:
+        """Let the schema know this project's authentication."""
+        from api import schema  # noqa: F401 - its extensions register themselves

@@ -1,0 +1,37 @@
+"""Who may see and change which expenses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from expenses.models import Expense
+
+SEE_ALL = "expenses.view_all_expenses"
+
+
+def sees_all(user: Any) -> bool:
+    """Return whether the user sees everybody's expenses and totals."""
+    return bool(user.has_perm(SEE_ALL))
+
+
+def visible(user: Any) -> QuerySet[Expense]:
+    """Return the expenses that the user may see; to him the others do not exist."""
+    expenses: QuerySet[Expense] = Expense.objects.all()
+    return expenses if sees_all(user) else expenses.filter(owner=user)
+
+
+def may(user: Any, action: str, expense: Expense) -> bool:
+    """Return whether the user may ``change`` or ``delete`` an expense that he sees."""
+    return expense.owner_id == user.pk or bool(user.has_perm(f"expenses.{action}_expense"))
+
+
+def own_scope(request: Request, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return a selection's arguments, narrowed to what the user may see."""
+    if sees_all(request.user):
+        return arguments
+    asked: frozenset[int] | None = arguments.get("owners")
+    own = frozenset({request.user.pk})
+    return {**arguments, "owners": own if asked is None else own & asked}

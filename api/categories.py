@@ -1,0 +1,140 @@
+"""The resource of categories: everybody reads them, those permitted change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.db import IntegrityError, router
+from django.db.models import QuerySet
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import SAFE_METHODS, DjangoModelPermissions
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from aggregates import transactions
+from api import pagination, parameters
+from api.fields import TextField
+from api.parameters import Parameter
+from api.serializers import StrictSerializer, body
+from api.views import PrivateView
+from expenses.models import Category
+
+T = TypeVar("T")
+PARAMETERS = (
+    Parameter(
+        "ordering",
+        parameters.choices(("name", "id"), descending=True),
+        "Of name, id, comma-separated, `-` before one for descending order.",
+    ),
+    *pagination.PARAMETERS,
+)
+
+
+class CategorySerializer(StrictSerializer):
+    """One category, shared by all owners."""
+
+    id = serializers.IntegerField(read_only=True)
+    name = TextField(max_length=255, help_text="Unique; surrounding white space is removed.")
+
+    def validate_name(self, value: str) -> str:
+        """Refuse a name that is taken."""
+        others = Category.objects.exclude(pk=self.instance.pk) if self.instance else Category.objects.all()
+        if others.filter(name=value).exists():
+            raise _taken(value)
+        return value
+
+    def create(self, validated_data: dict[str, Any]) -> Category:
+        """Insert the category."""
+        return self.update(Category(), validated_data)
+
+    def update(self, instance: Category, validated_data: dict[str, Any]) -> Category:
+        """Store the name."""
+        instance.name = validated_data.get("name", instance.name)
+        try:
+            instance.save()
+        except IntegrityError as error:  # somebody else took it since it was validated
+            raise serializers.ValidationError({"name": _taken(instance.name).detail}) from error
+        return instance
+
+
+class CategoryListView(PrivateView, GenericAPIView[Category]):
+    """All categories."""
+
+    serializer_class = CategorySerializer
+    pagination_class = pagination.Pages
+    permission_classes = (DjangoModelPermissions,)
+    queryset = Category.objects.all()
+
+    @extend_schema(parameters=parameters.openapi(PARAMETERS), responses=CategorySerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Return a page of categories."""
+        values = parameters.read(request.query_params, PARAMETERS)
+        page = self.paginate_queryset(self.get_queryset().order_by(*values.get("ordering", ("name",)), "id"))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(responses={201: CategorySerializer})
+    def post(self, request: Request) -> Response:
+        """Create a category."""
+        parameters.read(request.query_params, ())
+        serializer = self.get_serializer(data=body(request))
+        serializer.is_valid(raise_exception=True)
+        category = _run(serializer.save)
+        location = request.build_absolute_uri(reverse("category", kwargs={"pk": category.pk}))
+        return Response(serializer.data, status=201, headers={"Location": location})
+
+
+class CategoryView(PrivateView, GenericAPIView[Category]):
+    """One category."""
+
+    serializer_class = CategorySerializer
+    permission_classes = (DjangoModelPermissions,)
+    queryset = Category.objects.all()
+
+    def get_queryset(self) -> QuerySet[Category]:
+        """Return all categories, locked where one is to be changed: it must not be deleted meanwhile."""
+        categories = super().get_queryset()
+        return categories if self.request.method in SAFE_METHODS else categories.select_for_update()
+
+    def get(self, request: Request, pk: int) -> Response:
+        """Return the category."""
+        parameters.read(request.query_params, ())
+        return Response(self.get_serializer(self.get_object()).data)
+
+    def put(self, request: Request, pk: int) -> Response:
+        """Rename the category."""
+        return self._rename(request, partial=False)
+
+    def patch(self, request: Request, pk: int) -> Response:
+        """Rename the category."""
+        return self._rename(request, partial=True)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, pk: int) -> Response:
+        """Delete the category. Its expenses become uncategorised, in the totals as well."""
+        parameters.read(request.query_params, ())
+        _run(lambda: self.get_object().delete())
+        return Response(status=204)
+
+    def _rename(self, request: Request, *, partial: bool) -> Response:
+        parameters.read(request.query_params, ())
+        data = body(request)
+
+        def operation() -> Any:
+            serializer = self.get_serializer(self.get_object(), data=data, partial=partial)
+            serializer.is_valid(raise_exception=True)
+            serializer.save()
+            return serializer.data
+
+        return Response(_run(operation))
+
+
+def _run(operation: Callable[[], T]) -> T:
+    return transactions.run(operation, using=router.db_for_write(Category))
+
+
+def _taken(name: str) -> serializers.ValidationError:
+    return serializers.ValidationError(f"There is a category “{name}” already.", code="unique")

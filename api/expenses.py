@@ -1,0 +1,186 @@
+"""The resource of expenses: its form, its list, its members."""
+
+from __future__ import annotations
+
+import copy
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError as ModelValidationError
+from django.db.models import F
+from django.http import Http404
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api import expense_writes, pagination, parameters
+from api.access import own_scope, visible
+from api.fields import AmountField, CategoryField, DayField, IdField, TextField, WholeNumberField
+from api.parameters import Parameter
+from api.serializers import StrictSerializer, body
+from api.views import PrivateView
+from expenses import currencies
+from expenses.models import Expense, Status
+from expenses.reports import Selection
+
+ORDER = {
+    "spent_on": F("spent_on"),
+    "amount": F("amount"),
+    "currency": F("currency"),
+    "status": F("status"),
+    "category": F("category_id"),
+    "category_name": F("category__name"),
+    "owner": F("owner_id"),
+    "owner_name": F("owner__username"),
+    "created_at": F("created_at"),
+    "updated_at": F("updated_at"),
+    "id": F("id"),
+}
+DEFAULT_ORDER = ("-spent_on", "-id")
+PARAMETERS = (
+    *parameters.SELECTION,
+    Parameter("search", parameters.search_text, "Text that the description contains."),
+    Parameter(
+        "ordering",
+        parameters.choices(tuple(ORDER), descending=True),
+        f"Of {', '.join(ORDER)}, comma-separated, `-` before one for descending order.",
+    ),
+    *pagination.PARAMETERS,
+)
+
+
+class ExpenseSerializer(StrictSerializer):
+    """One expense."""
+
+    id = IdField(required=False, help_text="Made by the client if it likes, so that a repeat is recognised.")
+    owner = WholeNumberField(source="owner_id", required=False, help_text="The user's id; it cannot be changed.")
+    owner_name = serializers.CharField(source="owner.username", read_only=True)
+    category = CategoryField(default=None, allow_null=True, help_text="The category's id; null for none.")
+    category_name = serializers.CharField(source="category.name", read_only=True, allow_null=True)
+    amount = AmountField(help_text="In major units of the currency, with its digits. A refund is negative.")
+    currency = TextField(min_length=3, max_length=3, trim_whitespace=False, help_text="ISO 4217 code, such as EUR.")
+    spent_on = DayField()
+    status = serializers.ChoiceField(Status.choices, default=Status.SUBMITTED, help_text="Drafts are in no total.")
+    description = TextField(default="", allow_blank=True, max_length=10_000, trim_whitespace=False)
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+    def validate_id(self, value: uuid.UUID) -> uuid.UUID:
+        """Refuse another id than the address has."""
+        if value != self.context.get("key", value):
+            raise serializers.ValidationError("The address has another id.")
+        return value
+
+    def validate_owner(self, value: int) -> int:
+        """Refuse another owner than the row has, or than a new row will have."""
+        owner = self.instance.owner_id if self.instance else self.context["request"].user.pk
+        if value != owner:
+            raise serializers.ValidationError("An expense belongs to who created it.")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse an amount written with more decimals than its currency has, and what the model refuses."""
+        attrs.pop("owner_id", None)
+        expense = copy.copy(self.instance) if self.instance else Expense()
+        currency = attrs.get("currency", expense.currency)
+        amount: Decimal | None = attrs.get("amount")
+        if amount is not None and currency in currencies.codes():
+            allowed = currencies.digits(currency)
+            if -int(amount.as_tuple().exponent) > allowed:
+                raise serializers.ValidationError({"amount": f"{currency} has {allowed} decimals."})
+        for name, value in attrs.items():
+            setattr(expense, name, value)
+        try:
+            expense.clean_fields(exclude=("owner", "category"))  # known to exist; asking again costs a query
+            expense.clean()
+        except ModelValidationError as error:
+            raise serializers.ValidationError(error.message_dict) from error
+        return attrs
+
+
+class ExpenseListView(PrivateView, GenericAPIView[Expense]):
+    """Expenses that the user may see."""
+
+    serializer_class = ExpenseSerializer
+    pagination_class = pagination.Pages
+    queryset = Expense.objects.none()  # for the schema; the rows depend on who asks
+
+    @extend_schema(parameters=parameters.openapi(PARAMETERS), responses=ExpenseSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Return a page of expenses. The filters are those of the totals."""
+        values = parameters.read(request.query_params, PARAMETERS)
+        selection = Selection(**own_scope(request, parameters.selection(values)))
+        found = Expense.objects.filter(selection.condition("spent_on")).select_related("owner", "category")
+        if "search" in values:
+            found = found.filter(description__icontains=values["search"])
+        page = self.paginate_queryset(found.order_by(*_order(values.get("ordering", DEFAULT_ORDER))))
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(responses={201: ExpenseSerializer, 200: OpenApiResponse(ExpenseSerializer, "It was there already.")})
+    def post(self, request: Request) -> Response:
+        """Create an expense. With an id of its own, a client may repeat the request: there is one row."""
+        parameters.read(request.query_params, ())
+        serializer = self.get_serializer(data=body(request))
+        serializer.is_valid(raise_exception=True)
+        expense, created = expense_writes.create(serializer, request.user)
+        return _answer(self.get_serializer(expense).data, request, created=created)
+
+
+class ExpenseView(PrivateView, GenericAPIView[Expense]):
+    """One expense. One that the user may not see does not exist to him."""
+
+    serializer_class = ExpenseSerializer
+    queryset = Expense.objects.none()
+    lookup_field = "id"
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        """Add the id that the address has."""
+        return {**super().get_serializer_context(), "key": self.kwargs.get("id")}
+
+    def get(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 - the name in the address
+        """Return the expense."""
+        parameters.read(request.query_params, ())
+        expense = visible(request.user).select_related("owner", "category").filter(pk=id).first()
+        if expense is None:
+            raise Http404
+        return Response(self.get_serializer(expense).data)
+
+    @extend_schema(responses={200: ExpenseSerializer, 201: OpenApiResponse(ExpenseSerializer, "It is new.")})
+    def put(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
+        """Create the expense with this id, or replace it."""
+        parameters.read(request.query_params, ())
+        expense, created = expense_writes.put(id, request.user, body(request), self.get_serializer)
+        return _answer(self.get_serializer(expense).data, request, created=created)
+
+    def patch(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
+        """Change the members given."""
+        parameters.read(request.query_params, ())
+        expense = expense_writes.change(id, request.user, body(request), self.get_serializer)
+        return Response(self.get_serializer(expense).data)
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
+        """Delete the expense."""
+        parameters.read(request.query_params, ())
+        expense_writes.delete(id, request.user)
+        return Response(status=204)
+
+
+def _answer(data: Any, request: Request, *, created: bool) -> Response:
+    location = request.build_absolute_uri(reverse("expense", kwargs={"id": data["id"]}))
+    return Response(data, status=201, headers={"Location": location}) if created else Response(data)
+
+
+def _order(terms: tuple[str, ...]) -> list[Any]:
+    """Return the order of the rows, nulls lowest, settled by the id."""
+    ordered: list[Any] = [
+        ORDER[term.removeprefix("-")].desc(nulls_last=True)
+        if term.startswith("-")
+        else ORDER[term].asc(nulls_first=True)
+        for term in terms
+    ]
+    return ordered if {"id", "-id"} & set(terms) else [*ordered, F("id").asc()]

@@ -1,0 +1,28 @@
+"""The API's routes."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from api import auth, categories, expenses, handlers, probes, totals
+
+v1: list[URLPattern | URLResolver] = [
+    path("auth/login/", auth.LoginView.as_view(), name="login"),
+    path("auth/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("auth/logoutall/", auth.LogoutAllView.as_view(), name="logoutall"),
+    path("categories/", categories.CategoryListView.as_view(), name="categories"),
+    path("categories/<int:pk>/", categories.CategoryView.as_view(), name="category"),
+    path("expenses/", expenses.ExpenseListView.as_view(), name="expenses"),
+    path("expenses/<uuid:id>/", expenses.ExpenseView.as_view(), name="expense"),
+    path("totals/", totals.TotalsView.as_view(), name="totals"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include(v1)),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("livez", probes.livez, name="livez"),
+    path("readyz", probes.readyz, name="readyz"),
+    re_path(r"^api(?:/.*)?$", handlers.no_such_path),
+]

@@ -1,0 +1,212 @@
+"""Questions about sums of expenses, answered from the totals alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, models
+from django.db.models import Count, F, Q, QuerySet, Sum, Window
+from django.db.models.functions import Cast, TruncMonth, TruncQuarter, TruncYear
+
+from aggregates import reads
+from expenses import currencies
+from expenses.models import ExpenseTotals, Status
+
+PERIODS = ("day", "month", "quarter", "year")
+KEYS = ("owner", "category", "currency", "status", *PERIODS)
+MEASURES = ("sum", "average", "count")
+# Drafts are in no total.
+COUNTED = frozenset(Status.values) - {str(Status.DRAFT)}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which expenses are meant. None is no restriction; in ``categories`` it is uncategorised.
+
+    ``date_from`` is inclusive, ``date_to`` exclusive.
+    """
+
+    owners: frozenset[int] | None = None
+    categories: frozenset[int | None] | None = None
+    currencies: frozenset[str] | None = None
+    statuses: frozenset[str] | None = None
+    date_from: dt.date | None = None
+    date_to: dt.date | None = None
+
+    def __post_init__(self) -> None:
+        if self.date_from and self.date_to and self.date_from >= self.date_to:
+            raise ValueError(f"A range ends after it begins: {self.date_from} … {self.date_to} is empty.")
+
+    def condition(self, date: str) -> Q:
+        """Return the selection as a condition, given the name of the column that holds the date."""
+        condition = Q()
+        for column, allowed in self.restrictions().items():
+            found = Q((f"{column}__in", [value for value in allowed if value is not None]))
+            condition &= found | Q((f"{column}__isnull", True)) if None in allowed else found
+        if self.date_from:
+            condition &= Q((f"{date}__gte", self.date_from))
+        if self.date_to:
+            condition &= Q((f"{date}__lt", self.date_to))
+        return condition
+
+    def restrictions(self) -> dict[str, frozenset[Any]]:
+        """Return the allowed values of each restricted column but the date."""
+        columns = {
+            "owner": self.owners,
+            "category": self.categories,
+            "currency": self.currencies,
+            "status": self.statuses,
+        }
+        return {column: allowed for column, allowed in columns.items() if allowed is not None}
+
+
+@dataclass(frozen=True)
+class Question(Selection):
+    """By which keys the selected expenses are summed. The currency is always one of them."""
+
+    group_by: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if unknown := set(self.group_by) - set(KEYS):
+            raise ValueError(f"group_by takes {', '.join(KEYS)}, not {', '.join(sorted(unknown))}.")
+        if len(set(self.group_by)) != len(self.group_by):
+            raise ValueError("group_by names a key twice: name each once.")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the grouped keys, the currency last where it was not asked for."""
+        return self.group_by if "currency" in self.group_by else (*self.group_by, "currency")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of a row's values, in order: keys, their names, measures."""
+        named = [column for key in self.keys for column in (key, f"{key}_name") if column in _NAMES or column == key]
+        return (*named, *MEASURES)
+
+
+_NAMES = {"owner_name": "owner__username", "category_name": "category__name"}
+
+
+def dimensions(question: Question) -> list[set[str]]:
+    """Return the sets of dimensions any of which can answer: months, and the days they can be made of.
+
+    A range whose edges are no month's first day needs days for the whole of it.
+    """
+    base = {*question.restrictions(), *question.keys} - set(PERIODS)
+    edges = [edge for edge in (question.date_from, question.date_to) if edge]
+    if "day" in question.group_by or any(edge.day != 1 for edge in edges):
+        return [base | {"day"}]
+    if edges or set(PERIODS) & set(question.group_by):
+        return [base | {"month"}, base | {"day"}]
+    return [base]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows that answer a question: read page by page or as a stream, never all at once."""
+
+    question: Question
+    queryset: QuerySet[Any, dict[str, Any]]
+
+    def page(self, offset: int, limit: int) -> tuple[list[dict[str, Any]], int]:
+        """Return at most ``limit`` rows from ``offset`` on, and the number of all rows.
+
+        Both come from one statement, so they agree; past the last row the number is 0.
+        """
+        counted = self.queryset.annotate(row_count=Window(Count("*")))
+        found = list(counted[offset : offset + limit])
+        return [self.row(values) for values in found], found[0]["row_count"] if found else 0
+
+    def stream(self) -> Iterator[dict[str, Any]]:
+        """Yield every row."""
+        return (self.row(values) for values in self.queryset.iterator(chunk_size=1000))
+
+    def row(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return one row: keys and names; periods by their first day; sum and average in major units."""
+        row = {column: values[f"key_{column}"] for column in self.question.columns if column not in MEASURES}
+        total, count = values["total_sum"], values["total_count"]
+        return {**row, "sum": total, "average": average(total, count, row["currency"]), "count": count}
+
+
+def answer(question: Question, ordering: Sequence[str] = (), *, using: str = DEFAULT_DB_ALIAS) -> Answer:
+    """Return the totals that answer a question, from the smallest ready rollup; no expense is read.
+
+    ``ordering`` names columns of the answer, ``-`` before one for descending order, nulls lowest;
+    what it leaves open is settled by the keys. Buckets without expenses are left out. Raises
+    TotalsNotReady where no ready rollup can answer.
+    """
+    rollup, chosen = reads.smallest(ExpenseTotals, *dimensions(question), using=using)
+    date = "day" if "day" in chosen else "month"
+    keys = {f"key_{column}": _key(column, date) for column in question.columns if column not in MEASURES}
+    queryset = (
+        reads.rows(ExpenseTotals, rollup, using=using)
+        .filter(question.condition(date))
+        .values(**keys)
+        .annotate(total_sum=Sum("amount"), total_count=Sum("count"))
+        .exclude(total_count=0)
+        .order_by(*_ordering(question, ordering))
+    )
+    return Answer(question, queryset)
+
+
+def behind(question: Question, row: Mapping[str, Any]) -> Selection:
+    """Return the selection of the very expenses that a row of the answer sums."""
+    selection = Selection(
+        owners=frozenset({row["owner"]}) if "owner" in row else question.owners,
+        categories=frozenset({row["category"]}) if "category" in row else question.categories,
+        currencies=frozenset({row["currency"]}),
+        statuses=frozenset({row["status"]}) if "status" in row else COUNTED & (question.statuses or COUNTED),
+        date_from=question.date_from,
+        date_to=question.date_to,
+    )
+    for period in set(PERIODS) & set(row):
+        first, last = row[period], following(period, row[period])
+        selection = replace(
+            selection,
+            date_from=max(first, selection.date_from or first),
+            date_to=min(last, selection.date_to or last),
+        )
+    return selection
+
+
+def following(period: str, first: dt.date) -> dt.date:
+    """Return the first day of the next day, month, quarter or year."""
+    if period == "day":
+        return first + dt.timedelta(days=1)
+    months = {"month": 1, "quarter": 3, "year": 12}[period]
+    year, month = divmod(first.year * 12 + first.month - 1 + months, 12)
+    return dt.date(year, month + 1, 1)
+
+
+def average(total: Decimal, count: int, currency: str) -> Decimal:
+    """Return the sum divided by the count, half to even at the currency's digits, in exact arithmetic."""
+    digits = currencies.digits(currency)
+    return Decimal(round(Fraction(total) * 10**digits / count)).scaleb(-digits)
+
+
+def _key(column: str, date: str) -> Any:
+    """Return what a column of the answer is in the totals, whose date column is ``date``."""
+    made = {"month": TruncMonth, "quarter": TruncQuarter, "year": TruncYear}
+    if column in made and column != date:
+        return made[column](date, output_field=models.DateField())
+    if column in ("owner", "category"):
+        return F(f"{column}_id")
+    return F(_NAMES.get(column, column))
+
+
+def _ordering(question: Question, ordering: Collection[str]) -> list[Any]:
+    average_of_row = Cast("total_sum", models.FloatField()) / Cast("total_count", models.FloatField())
+    measures: dict[str, Any] = {"sum": F("total_sum"), "count": F("total_count"), "average": average_of_row}
+    by: dict[str, Any] = {}
+    for term in (*ordering, *question.keys):
+        column = term.removeprefix("-")
+        expression = measures.get(column) or F(f"key_{column}")
+        ordered = expression.desc(nulls_last=True) if term.startswith("-") else expression.asc(nulls_first=True)
+        by.setdefault(column, ordered)
+    return list(by.values())

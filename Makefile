@@ -1,0 +1,58 @@
+# Everything runs from a clean checkout with Python 3.11 or newer, and nothing else.
+
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip --quiet --no-input --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup demo test check format requirements clean
+
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/base.stamp ## Install the service into .venv; .venv/bin/python is its interpreter.
+	@echo "Ready: $(PY)"
+
+# exec, so that a signal to make reaches the program and not only a shell before it.
+demo: $(VENV)/base.stamp ## Load demo data and serve it on 127.0.0.1; PORT=8000 changes the port.
+	@exec env PORT="$(PORT)" scripts/demo.sh
+
+test: $(VENV)/test.stamp ## Run the whole suite on SQLite and PostgreSQL; ARGS="-k word" goes to pytest.
+	@exec $(PY) -m tests.run $(ARGS)
+
+check: $(VENV)/check.stamp ## Lint, check formatting, types and import contracts.
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/check.stamp ## Format the code and apply the fixes that are safe.
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+requirements: $(VENV)/check.stamp ## Pin the newest allowed dependencies.
+	$(PIP) install uv
+	$(PY) scripts/pin.py
+
+clean: ## Remove what the commands above have built, .venv included; databases stay.
+	rm -rf build $(VENV) *.egg-info
+
+# A stamp is newer than what it was installed from, so that a second run has nothing to do.
+$(VENV)/%.stamp: requirements/%.txt pyproject.toml $(VENV)/pip.stamp
+	@echo "Installing $< into $(VENV)"
+	@$(PIP) install --requirement $<
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/pip.stamp: $(PY)
+	@$(PY) -m pip --version > $@ 2>/dev/null || { $(PYTHON) scripts/create_venv.py $(VENV) && $(PY) -m pip --version > $@; }
+
+$(PY):
+	@$(PYTHON) scripts/create_venv.py $(VENV)

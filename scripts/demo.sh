@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Migrate, load the demo data, verify the totals, and serve. Run by `make demo`; safe to repeat.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export DEBUG="${DEBUG:-1}" PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=config.settings
+port="${PORT:-8000}"
+manage() { .venv/bin/python manage.py "$@"; }
+
+mkdir -p build/static
+manage migrate --verbosity 0
+manage load_demo_data
+manage verify_totals
+
+url="http://127.0.0.1:$port"
+cat <<TEXT
+
+Running totals, with demo data
+
+  Service    $url/
+  Admin      $url/admin/
+  Totals     $url/api/v1/totals/?group_by=category,month
+  API docs   $url/api/docs/
+
+  admin / demo-admin    sees everything
+  ada   / demo-ada      sees her own, like ben / demo-ben and cleo / demo-cleo
+
+Ctrl-C stops it.
+
+TEXT
+exec .venv/bin/python manage.py runserver --noreload "127.0.0.1:$port"

@@ -1,0 +1,155 @@
+"""Run the whole suite on each database: ``python -m tests.run [--databases NAMES] [pytest arguments]``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from xml.etree import ElementTree
+
+from tests import postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "test"
+WORKERS = 2
+STOP_SECONDS = 15
+# A run is to depend on nothing that happens to be set where it starts.
+OURS = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "DEBUG", "DJANGO_SETTINGS_MODULE", "SECRET_KEY"})
+
+
+class NotRun(Exception):
+    """A database is not available here, or not supported. The message is the reason."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the suite ended on one database."""
+
+    database: str
+    passed: bool
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.database}: {'passed' if self.passed else 'FAILED'} ({self.detail})"
+
+
+@contextmanager
+def sqlite() -> Iterator[str]:
+    """Yield the DATABASE_URL of an SQLite file that holds nothing yet."""
+    yield f"sqlite:///{BUILD / 'sqlite.db'}"
+
+
+def mariadb() -> AbstractContextManager[str]:
+    """Raise NotRun: there is no support for MariaDB yet."""
+    raise NotRun("not supported yet")
+
+
+DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
+    "SQLite": sqlite,
+    "PostgreSQL": postgres.server,
+    "MariaDB": mariadb,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the suite on the chosen databases and return the exit status: 0 where every run passed."""
+    options, pytest_arguments = _parser().parse_known_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    outcomes: list[Outcome] = []
+    absent: list[str] = []
+    for name in options.databases:
+        try:
+            with DATABASES[name]() as url:
+                outcomes.append(run(name, url, pytest_arguments))
+        except NotRun as reason:
+            absent.append(f"{name}: not run ({reason})")
+        except postgres.PostgresError as error:
+            outcomes.append(Outcome(name, passed=False, detail=str(error)))
+    _say("\n".join(["Databases", "---------", *map(str, outcomes), *absent]))
+    return 0 if outcomes and all(outcome.passed for outcome in outcomes) else 1
+
+
+def run(name: str, url: str, pytest_arguments: Sequence[str]) -> Outcome:
+    """Run pytest on one database, its output passed through, and return how it ended.
+
+    A run in which every test was skipped has shown nothing, so it counts as failed.
+    """
+    report = BUILD / f"{name.lower()}.xml"
+    report.unlink(missing_ok=True)
+    _say(f"=== {name} ===")
+    command = [sys.executable, "-m", "pytest", f"--numprocesses={WORKERS}", f"--junit-xml={report}", *pytest_arguments]
+    status = _wait(subprocess.Popen(command, cwd=ROOT, env=_environment(url)))
+    if not report.exists():
+        return Outcome(name, passed=False, detail=f"pytest exited {status} and left no report")
+    counts = _counts(report)
+    nothing = ["no test ran"] if counts["skipped"] == sum(counts.values()) else []
+    detail = ", ".join(nothing + [f"{number} {word}" for word, number in counts.items() if number])
+    return Outcome(name, passed=status == 0 and not nothing, detail=detail)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "--databases", type=_names, default=list(DATABASES), help=f"comma-separated, of {', '.join(DATABASES)}"
+    )
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    known = {name.lower(): name for name in DATABASES}
+    wanted = [name.strip().lower() for name in text.split(",")]
+    if unknown := [name for name in wanted if name not in known]:
+        raise argparse.ArgumentTypeError(f"unknown {', '.join(unknown)}: take of {', '.join(DATABASES)}")
+    return [known[name] for name in wanted]
+
+
+def _environment(url: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in OURS and not name.startswith("PG")}
+    return {**kept, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit status; stop the process where this one is interrupted."""
+    try:
+        return process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _counts(report: Path) -> dict[str, int]:
+    """Return how many tests passed, failed, could not run and were skipped, from a JUnit report."""
+    suites = list(ElementTree.parse(report).iter("testsuite"))
+    total, failed, errors, skipped = (
+        sum(int(suite.get(name, "0")) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
+    )
+    return {"passed": total - failed - errors - skipped, "failed": failed, "errors": errors, "skipped": skipped}
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)  # unwinds, so that the server is stopped
+
+
+def _say(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

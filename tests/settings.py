@@ -1,0 +1,29 @@
+"""The service's settings, made fast and repeatable for tests, with the second host installed."""
+
+from __future__ import annotations
+
+import os
+
+from config.settings import *  # noqa: F403 - the service's settings, but for what follows
+from config.settings import BASE_DIR, DATABASES, INSTALLED_APPS
+
+BUILD = BASE_DIR / "build" / "test"
+BUILD.mkdir(parents=True, exist_ok=True)
+
+DEBUG = False
+SECRET_KEY = "for-tests-only-" + "0" * 50  # as long as Django's deployment check wants
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.testapp"]
+
+# Each run has databases of its own; its workers inherit TEST_RUN and add their names. Set it to keep one (--reuse-db).
+TEST_RUN = os.environ.setdefault("TEST_RUN", str(os.getpid()))
+IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+# A file, because threads cannot share an SQLite database in memory.
+DATABASES["default"]["TEST"] = {"NAME": str(BUILD / f"{TEST_RUN}.sqlite3") if IS_SQLITE else f"test_{TEST_RUN}"}
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STATIC_ROOT = BUILD / "static"
+STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns where it is missing
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+
+BAKER_CUSTOM_FIELDS_GEN = {"aggregates.fields.FixedDecimalField": "tests.generators.amount"}

@@ -34,9 +34,11 @@ def check_databases(databases: Any = None, **_options: Any) -> list[checks.Check
     found: list[checks.CheckMessage] = []
     for definition in registry.definitions():
         found += _routing(definition)
-        for alias in databases or ():
-            found += _sqlite(definition, alias)
-    return list(dict.fromkeys(found))
+    for alias in databases or ():
+        here = [d for d in registry.definitions() if router.allow_migrate_model(alias, d.totals)]
+        if connections[alias].vendor == "sqlite" and here:
+            found += _sqlite(alias, here)
+    return found
 
 
 def _source(definition: Definition) -> Iterator[checks.CheckMessage]:
@@ -108,22 +110,20 @@ def _routing(definition: Definition) -> Iterator[checks.CheckMessage]:
         )
 
 
-def _sqlite(definition: Definition, alias: str) -> Iterator[checks.CheckMessage]:
-    connection = connections[alias]
-    if connection.vendor != "sqlite" or not router.allow_migrate_model(alias, definition.totals):
-        return
-    if connection.settings_dict.get("OPTIONS", {}).get("transaction_mode") != "IMMEDIATE":
+def _sqlite(alias: str, definitions: list[Definition]) -> Iterator[checks.CheckMessage]:
+    if connections[alias].settings_dict.get("OPTIONS", {}).get("transaction_mode") != "IMMEDIATE":
         yield checks.Error(
             f"The SQLite database {alias!r} does not begin transactions IMMEDIATE: writers would fail instead of "
             "waiting.",
             hint='Set OPTIONS = {"transaction_mode": "IMMEDIATE", "timeout": 20}.',
             id="aggregates.E015",
         )
-    for field in definition.totals._meta.concrete_fields:
-        if isinstance(field, models.DecimalField):
-            yield checks.Error(
-                f"{definition.label}.{field.name} is a DecimalField, which SQLite keeps as a float.",
-                hint="Use aggregates.fields.FixedDecimalField.",
-                obj=field,
-                id="aggregates.E016",
-            )
+    for definition in definitions:
+        for name in definition.measures:
+            if isinstance(field := definition.totals._meta.get_field(name), models.DecimalField):
+                yield checks.Error(
+                    f"{definition.label}.{name} is a DecimalField, which SQLite keeps as a float.",
+                    hint="Use aggregates.fields.FixedDecimalField.",
+                    obj=field,
+                    id="aggregates.E016",
+                )

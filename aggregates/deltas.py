@@ -8,7 +8,7 @@ adding it to the image before gives the image after.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from typing import Any
 
 Values = tuple[Any, ...]
@@ -16,24 +16,35 @@ Amounts = tuple[int | Decimal, ...]
 Image = Mapping[Values, Amounts]
 Delta = Mapping[Values, Amounts]
 
+# The caller's decimal context may round; sums here are exact or an error.
+EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
+
 
 def add(images: Iterable[tuple[Values, Amounts]]) -> dict[Values, Amounts]:
     """Return the sum of contributions by values, without those that are zero in every measure."""
     total: dict[Values, Amounts] = {}
-    for values, amounts in images:
-        held = total.get(values)
-        total[values] = amounts if held is None else tuple(a + b for a, b in zip(held, amounts, strict=True))
+    with localcontext(EXACT):
+        for values, amounts in images:
+            held = total.get(values)
+            total[values] = amounts if held is None else tuple(a + b for a, b in zip(held, amounts, strict=True))
     return {values: amounts for values, amounts in total.items() if any(amounts)}
 
 
 def negative(image: Image) -> dict[Values, Amounts]:
     """Return the image with every amount's sign turned."""
-    return {values: tuple(-amount for amount in amounts) for values, amounts in image.items()}
+    with localcontext(EXACT):
+        return {values: tuple(-amount for amount in amounts) for values, amounts in image.items()}
 
 
 def net(before: Image, after: Image) -> dict[Values, Amounts]:
     """Return the delta that turns ``before`` into ``after``; empty where nothing changed."""
     return add((*negative(before).items(), *after.items()))
+
+
+def difference(expected: Amounts, stored: Amounts) -> Amounts:
+    """Return what must be added to ``stored`` to make it ``expected``."""
+    with localcontext(EXACT):
+        return tuple(e - s for e, s in zip(expected, stored, strict=True))
 
 
 def project(delta: Delta, positions: Sequence[int]) -> dict[Values, Amounts]:

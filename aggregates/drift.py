@@ -44,7 +44,7 @@ class Finding:
     @property
     def difference(self) -> deltas.Amounts:
         """Return expected less stored: what must be added to mend it."""
-        return tuple(e - s for e, s in zip(self.expected, self.stored, strict=True))
+        return deltas.difference(self.expected, self.stored)
 
     @property
     def bucket(self) -> dict[str, Any]:
@@ -196,7 +196,10 @@ def _read(definition: Definition, chunk: Chunk, using: str, rows: list[Any]) -> 
     width, measures = len(chunk.rollup.dimensions), len(definition.measures)
     findings = []
     for row in compiler.apply_converters([list(row) for row in differing], converters):
-        amounts = tuple(f.to_python(v) for f, v in zip(fields[width:], row[width:], strict=False))
+        amounts = tuple(
+            int(amount) if isinstance(field, models.IntegerField) else amount
+            for field, amount in zip(fields[width:], row[width:], strict=False)
+        )
         findings.append(
             Finding(
                 rollup=chunk.rollup,

@@ -6,6 +6,7 @@ could change without a write that the engine sees.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def dimension(totals: type[Totals], source: type[models.Model], name: str, expre
         )
     resolved = _resolved(totals, source, name, expression)
     if not isinstance(expression, F):
-        return Cast(expression, output_field=value_field(totals, name))
+        return _computed(totals, name, expression)
     column, given, origin = value_field(totals, name), resolved.output_field, _name(expression)
     if _family(column) != _family(given):
         raise DeclarationError(
@@ -61,6 +62,21 @@ def dimension(totals: type[Totals], source: type[models.Model], name: str, expre
             id="aggregates.E009",
         )
     return expression
+
+
+def _computed(totals: type[Totals], name: str, expression: Any) -> Combinable:
+    """Return a computed dimension as a value of its column's type."""
+    column = value_field(totals, name)
+    if not isinstance(column, models.DateTimeField):
+        return Cast(expression, output_field=column)
+    if any(isinstance(part, TimezoneMixin) and part.tzinfo is not dt.UTC for part in _parts(expression)):
+        raise DeclarationError(
+            f"{name!r} of {totals.__name__} truncates to a datetime in local time, where an hour may come twice: "
+            "pass tzinfo=datetime.UTC, or truncate to a date.",
+            id="aggregates.E006",
+        )
+    function: Combinable = expression
+    return function
 
 
 def contribution(totals: type[Totals], source: type[models.Model], name: str, aggregate: Any) -> Combinable:

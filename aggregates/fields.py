@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, DecimalException
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -14,8 +14,9 @@ from django.db.models.expressions import Combinable, register_combinable_fields
 from django.utils.translation import gettext_lazy as _
 
 DECIMAL_PLACES = 4
-SCALE = 10**DECIMAL_PLACES
 QUANTUM = Decimal(1).scaleb(-DECIMAL_PLACES)
+# Of our own: the host's decimal context may round, and a rounded amount is another amount.
+EXACT = Context(prec=40, traps=[Inexact, InvalidOperation, Overflow])
 MAX_VALUE = Decimal(2**63 - 1).scaleb(-DECIMAL_PLACES)
 MIN_VALUE = -MAX_VALUE
 # The longest plain notation of a value in range; anything longer is refused before it is parsed.
@@ -43,10 +44,11 @@ def exact(value: Any) -> Decimal:
         raise ValueError(f"{value} is outside {MIN_VALUE} … {MAX_VALUE}")
     if number and number.adjusted() < -DECIMAL_PLACES:
         raise ValueError(f"{value} has more than {DECIMAL_PLACES} decimals")
-    fixed = number.quantize(QUANTUM)
-    if fixed != number:
-        raise ValueError(f"{value} has more than {DECIMAL_PLACES} decimals")
-    return fixed + 0  # -0 becomes 0
+    try:
+        fixed = number.quantize(QUANTUM, context=EXACT)
+    except Inexact as error:
+        raise ValueError(f"{value} has more than {DECIMAL_PLACES} decimals") from error
+    return fixed or abs(fixed)  # there is no -0
 
 
 if TYPE_CHECKING:
@@ -70,9 +72,13 @@ class FixedDecimalField(_Field):
     empty_strings_allowed = False
     default_error_messages = {"invalid": _("“%(value)s”: %(reason)s.")}
 
-    def get_internal_type(self) -> str:
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
         """Store as the database's 64-bit integer."""
-        return "BigIntegerField"
+        return models.BigIntegerField().db_type(connection) or ""
+
+    def cast_db_type(self, connection: BaseDatabaseWrapper) -> str:
+        """Cast to what the database calls a 64-bit integer in a CAST."""
+        return models.BigIntegerField().cast_db_type(connection) or ""
 
     def db_check(self, connection: BaseDatabaseWrapper) -> str | None:
         """On SQLite an overflowing integer turns into a float: refuse to store one."""
@@ -108,7 +114,7 @@ class FixedDecimalField(_Field):
             return None
         if isinstance(value, float) or value != int(value):
             raise TypeError("Averages of a FixedDecimalField are not exact: divide its sum by the count.")
-        return Decimal(int(value)).scaleb(-DECIMAL_PLACES)
+        return Decimal(int(value)).scaleb(-DECIMAL_PLACES, context=EXACT)
 
     def get_prep_value(self, value: Any) -> Any:
         """Return the integer number of ten-thousandths; raise ValueError naming the field."""
@@ -116,7 +122,7 @@ class FixedDecimalField(_Field):
         if value is None or hasattr(value, "as_sql"):
             return value
         try:
-            return int(exact(value) * SCALE)
+            return int(exact(value).scaleb(DECIMAL_PLACES, context=EXACT))
         except ValueError as error:
             raise ValueError(f"{getattr(self, 'name', 'amount')}: {error}") from error
 

@@ -11,7 +11,7 @@ from django.db import models
 
 from aggregates import drift, store, transactions
 from aggregates.batches import batched
-from aggregates.definitions import Definition
+from aggregates.definitions import MAX_SLOTS, Definition
 from aggregates.drift import Chunk
 from aggregates.keys import bucket_key
 
@@ -77,7 +77,10 @@ def _move_home(definition: Definition, rows: models.QuerySet[Any], *, skip_locke
 
 
 def _strangers(definition: Definition, chunk: Chunk, using: str) -> Iterator[UUID]:
-    dimensions = chunk.rollup.dimensions
-    columns = [dict(zip(definition.dimensions, definition.attnames, strict=True))[name] for name in dimensions]
-    rows: Any = drift.stored_rows(definition, chunk, using).values_list("id", "slot", *columns)
-    return (id_ for id_, slot, *values in rows.iterator() if id_ != bucket_key(chunk.rollup.name, values, slot))
+    rows: Any = drift.stored_rows(definition, chunk, using).values_list("id", "slot", *definition.attnames)
+    for id_, slot, *values in rows.iterator():
+        where = dict(zip(definition.dimensions, values, strict=True))
+        own = [where.pop(name) for name in chunk.rollup.dimensions]
+        elsewhere = any(value is not None for value in where.values())
+        if elsewhere or not 0 <= slot < MAX_SLOTS or id_ != bucket_key(chunk.rollup.name, own, slot):
+            yield id_

@@ -9,7 +9,7 @@ is closed, less that image. Nothing here outlives the transaction.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -20,31 +20,30 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from aggregates import deltas, images, store, transactions
 from aggregates.definitions import Definition
 from aggregates.exceptions import ConcurrentInsert
+from aggregates.undo import TransactionLog
 
 W = TypeVar("W", bound="Write")
-
-
-class Marker:
-    """Stands in Django's list of on-commit callbacks, which loses it with its savepoint."""
-
-    def __call__(self) -> None:
-        """Do nothing on commit: to be in the list is all it is for."""
 
 
 class Write:
     """A tracked write in progress: the rows it concerns and the image accounted for them."""
 
-    def __init__(self, ledger: Ledger, definition: Definition, keys: set[Any], image: deltas.Image) -> None:
+    def __init__(self, ledger: Ledger, definition: Definition, keys: Collection[Any], image: deltas.Image) -> None:
         self.definition = definition
-        self.keys = keys
-        self.opened = ledger.marker()
+        self._keys = frozenset(keys)
+        self.opened = ledger.moment()
         self._ledger = ledger
         self._accounted = [(self.opened, image)]
 
     @property
+    def keys(self) -> frozenset[Any]:
+        """Return the primary keys of the rows."""
+        return self._keys
+
+    @property
     def accounted(self) -> deltas.Image:
-        """Return the image last accounted for that no savepoint's rollback has undone."""
-        while not self._ledger.holds(self._accounted[-1][0]):
+        """Return the image last accounted for that no rollback to a savepoint has undone."""
+        while self._ledger.undone(self._accounted[-1][0]):
             self._accounted.pop()
         return self._accounted[-1][1]
 
@@ -64,19 +63,27 @@ class Write:
 
     def account(self, image: deltas.Image) -> None:
         """Take ``image`` as accounted for: somebody else has applied its delta."""
-        self._accounted.append((self._ledger.marker(), image))
+        self._accounted.append((self._ledger.moment(), image))
 
 
 class InstanceSave(Write):
-    """The save of one instance. ``existed`` says whether its row was there before."""
+    """The save of one instance, whose key may be known only once it is inserted."""
 
-    existed = False
+    def __init__(self, ledger: Ledger, definition: Definition, instance: models.Model, locked: images.Locked) -> None:
+        super().__init__(ledger, definition, keys_of(instance), locked.image)
+        self._instance = instance
+        self.existed = bool(locked.keys)
+
+    @property
+    def keys(self) -> frozenset[Any]:
+        """Return the key the save began with, or else the one it was given since."""
+        return self._keys or keys_of(self._instance)
 
 
 class CollectedDelete(Write):
     """A delete that Django's collector carries out, announcing one instance at a time."""
 
-    def __init__(self, ledger: Ledger, definition: Definition, keys: set[Any], image: deltas.Image) -> None:
+    def __init__(self, ledger: Ledger, definition: Definition, keys: Collection[Any], image: deltas.Image) -> None:
         super().__init__(ledger, definition, keys, image)
         self.remaining = set(keys)
 
@@ -86,96 +93,92 @@ class Ledger:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.using = connection.alias
+        self._log = TransactionLog(connection)
         self._open: list[Write] = []
         self._queued: dict[Definition, set[Any]] = {}
-        self._queued_at: Marker | None = None
         self._batches = 0
-        self._pending: list[tuple[Marker, Definition, deltas.Delta]] = []
-        self._last: Marker | None = None
-        self._last_savepoints: frozenset[str] = frozenset()
+        self._pending: list[tuple[int, Definition, deltas.Delta]] = []
+        connection.execute_wrappers.append(self._before_statement)
 
-    @property
-    def _connection(self) -> BaseDatabaseWrapper:
-        return connections[self.using]
+    def moment(self) -> int:
+        """Return a number for now, greater than all before it in this transaction."""
+        return self._log.moment()
 
-    def marker(self) -> Marker:
-        """Return a marker of this point of the transaction, the same one for the same savepoints."""
-        savepoints = frozenset(self._connection.savepoint_ids)
-        if self._last is None or savepoints != self._last_savepoints or not self.holds(self._last):
-            self._last, self._last_savepoints = Marker(), savepoints
-            self._connection.on_commit(self._last)
-        return self._last
+    def undone(self, moment: int) -> bool:
+        """Return whether a rollback has undone what was done at that moment."""
+        return self._log.undone(moment)
 
-    def holds(self, marker: Marker) -> bool:
-        """Return whether nothing has rolled back what was done when the marker was taken."""
-        callbacks: Any = self._connection.run_on_commit  # (savepoints, callback, robust)
-        return any(callback is marker for _savepoints, callback, _robust in callbacks)
+    def begin_transaction(self) -> None:
+        """Forget what an earlier transaction left behind; does nothing within one."""
+        if self._log.begin():
+            self._open, self._pending, self._queued = [], [], {}
 
     def apply(self, definition: Definition, delta: deltas.Delta) -> None:
         """Apply a delta to the totals: now, or when the batch ends."""
         if self._batches:
-            self._pending.append((self.marker(), definition, delta))
+            self._pending.append((self.moment(), definition, delta))
         elif delta:
             store.apply(definition, self.using, delta)
 
     # Instance saves: pre_save opens, post_save closes.
 
-    def begin_save(self, definition: Definition, key: Any, *, inserts: bool) -> None:
+    def begin_save(self, definition: Definition, instance: models.Model, *, inserts: bool) -> None:
         """Read and lock the row about to be saved; not where it is certain to be inserted."""
         self._read_queue()
-        keys = set() if key is None else {key}
-        locked = images.lock(definition, self.using, () if inserts else keys)
-        write = InstanceSave(self, definition, keys, locked.image)
-        write.existed = bool(locked.keys)
-        self._begin(write)
+        locked = images.lock(definition, self.using, () if inserts else keys_of(instance))
+        self._begin(InstanceSave(self, definition, instance, locked))
 
-    def end_save(self, definition: Definition, key: Any, *, created: bool) -> None:
+    def end_save(self, definition: Definition, instance: models.Model, *, created: bool) -> None:
         """Apply what the save changed."""
-        write = self._latest(InstanceSave, definition, lambda write: write.keys <= {key})
+        keys = keys_of(instance)
+        write = self._latest(InstanceSave, definition, lambda write: write.keys == keys)
         if write is None or not (created or write.existed or write.disturbed):
             raise ConcurrentInsert(
-                f"{definition.source._meta.label} {key} was inserted by another transaction while it was being saved: "
-                "save it again."
+                f"{definition.source._meta.label} {instance.pk} was inserted by another transaction while it was "
+                "being saved: save it again."
             )
-        write.keys = {key}
         self._end(write, write.stored())
+
+    def abandon(self, instance: models.Model) -> None:
+        """Forget a save that failed before anything was written."""
+        keys = keys_of(instance)
+        self._open = [write for write in self._open if not (isinstance(write, InstanceSave) and write.keys == keys)]
 
     # Deletes by Django's collector: pre_delete queues, the next statement reads, post_delete closes.
 
-    def queue_delete(self, definition: Definition, key: Any) -> None:
+    def queue_delete(self, definition: Definition, instance: models.Model) -> None:
         """Note a row that the collector will delete; all of them are read in one statement."""
-        if self._queued_at is None or not self.holds(self._queued_at):
-            self._forget_queue()
-            self._queued_at = self.marker()
-            self._connection.execute_wrappers.append(self._before_statement)
-        self._queued.setdefault(definition, set()).add(key)
+        self._queued.setdefault(definition, set()).update(keys_of(instance))
 
-    def end_delete(self, definition: Definition, key: Any) -> None:
+    def end_delete(self, definition: Definition, instance: models.Model) -> None:
         """Note that a row is gone, and apply the delta of all once the last one is."""
-        write = self._latest(CollectedDelete, definition, lambda write: key in write.remaining)
+        keys = keys_of(instance)
+        write = self._latest(CollectedDelete, definition, lambda write: keys <= write.remaining)
         if write is None:
             return
-        write.remaining.discard(key)
+        write.remaining -= keys
         if not write.remaining:
             self._end(write, write.stored() if write.disturbed else {})
 
-    def _before_statement(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
-        self._read_queue()
-        return execute(sql, params, many, context)
+    def _before_statement(
+        self,
+        execute: Callable[..., Any],
+        sql: Any,
+        params: Any,
+        many: bool,  # noqa: FBT001 - Django's signature
+        context: Any,
+    ) -> Any:
+        if self._queued and not self._log.ended:
+            self._read_queue()
+        result = execute(sql, params, many, context)
+        self._log.note(sql)
+        return result
 
     def _read_queue(self) -> None:
-        queued, marker = self._queued, self._queued_at
-        self._forget_queue()
-        if marker is None or not self.holds(marker):
-            return
+        queued, self._queued = self._queued, {}
         for definition, keys in queued.items():
             locked = images.lock(definition, self.using, keys)
             self._begin(CollectedDelete(self, definition, keys, locked.image))
-
-    def _forget_queue(self) -> None:
-        self._queued, self._queued_at = {}, None
-        if self._before_statement in self._connection.execute_wrappers:
-            self._connection.execute_wrappers.remove(self._before_statement)
 
     # Set writes: one call opens and closes.
 
@@ -188,10 +191,10 @@ class Ledger:
         for definition in definitions:
             locked = images.lock_matching(definition, queryset)
             keys = locked.keys
-            writes.append(Write(self, definition, set(keys), locked.image))
+            writes.append(Write(self, definition, keys, locked.image))
             self._begin(writes[-1])
-        yield keys
-        self._end_all(writes)
+        with self._settling(writes):
+            yield keys
 
     @contextmanager
     def inserting(self, definitions: Iterable[Definition]) -> Iterator[set[Any]]:
@@ -203,11 +206,19 @@ class Ledger:
         yield inserted
         writes = [Write(self, definition, inserted, {}) for definition in definitions]
         self._open.extend(writes)
-        self._end_all(writes)
+        with self._settling(writes):
+            pass
 
-    def _end_all(self, writes: list[Write]) -> None:
-        for write in writes:
-            self._end(write, write.stored())
+    @contextmanager
+    def _settling(self, writes: list[Write]) -> Iterator[None]:
+        """Close the writes after the block; where it or the closing fails, nothing may be committed."""
+        try:
+            with transaction.mark_for_rollback_on_error(self.using):
+                yield
+                for write in writes:
+                    self._end(write, write.stored())
+        finally:
+            self._open = [write for write in self._open if write not in writes]
 
     # Batches
 
@@ -226,8 +237,8 @@ class Ledger:
 
     def _flush(self) -> None:
         held: defaultdict[Definition, list[tuple[deltas.Values, deltas.Amounts]]] = defaultdict(list)
-        for marker, definition, delta in self._pending:
-            if self.holds(marker):
+        for moment, definition, delta in self._pending:
+            if not self.undone(moment):
                 held[definition].extend(delta.items())
         for definition, items in held.items():
             if delta := deltas.add(items):
@@ -262,10 +273,15 @@ class Ledger:
         return None
 
     def _live(self) -> list[Write]:
-        """Return the open writes; those whose transaction or savepoint was rolled back are dropped."""
+        """Return the open writes; those that were rolled back are dropped."""
         if self._open:
-            self._open = [write for write in self._open if self.holds(write.opened)]
+            self._open = [write for write in self._open if not self.undone(write.opened)]
         return self._open
+
+
+def keys_of(instance: models.Model) -> frozenset[Any]:
+    """Return the key of an instance as the database knows it; none where it has none yet."""
+    return frozenset() if instance.pk is None else frozenset({instance._meta.pk.to_python(instance.pk)})
 
 
 _ledgers: WeakKeyDictionary[BaseDatabaseWrapper, Ledger] = WeakKeyDictionary()
@@ -277,7 +293,9 @@ def of(using: str) -> Ledger:
     connection = connections[using]
     if connection not in _ledgers:
         _ledgers[connection] = Ledger(connection)
-    return _ledgers[connection]
+    ledger = _ledgers[connection]
+    ledger.begin_transaction()
+    return ledger
 
 
 @contextmanager

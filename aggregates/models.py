@@ -6,9 +6,9 @@ import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import models, router
+from django.db import connections, models, router, transaction
 
-from aggregates import transactions
+from aggregates import ledger, transactions
 from aggregates.exceptions import ReadOnlyTotals
 from aggregates.querysets import TrackedManager
 
@@ -67,6 +67,8 @@ class Tracked(models.Model):
     objects = TrackedManager()
     _inserts = False
     """Whether the save in progress is certain to insert, so that there is no row to read before it."""
+    _wrote = False
+    """Whether the save in progress has come to write the row."""
 
     class Meta:
         abstract = True
@@ -93,13 +95,28 @@ class Tracked(models.Model):
             try:
                 super(Tracked, self).save_base(raw, force_insert, force_update, using, update_fields)
             except BaseException:
+                self._save_failed(using)
                 # Nothing was stored, so a later save must not take the instance for stored.
                 self._state.adding, self._state.db, self.pk = adding, database, key
                 raise
             finally:
-                self._inserts = False
+                self._inserts = self._wrote = False
 
         transactions.run(attempt, using=using)
+
+    def _save_table(self, *args: Any, **kwargs: Any) -> bool:
+        self._wrote = True
+        parent: Any = super()  # the stubs leave this method out
+        return bool(parent._save_table(*args, **kwargs))  # noqa: SLF001 - as Django's own save_base() does
+
+    def _save_failed(self, using: str) -> None:
+        """Let nothing of a row without its total be committed; a save that wrote nothing is just forgotten."""
+        if not connections[using].in_atomic_block:
+            return
+        if self._wrote:
+            transaction.set_rollback(True, using=using)
+        else:
+            ledger.of(using).abandon(self)
 
     def delete(
         self,

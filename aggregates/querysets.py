@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import reduce
-from operator import or_
 from typing import Any, TypeVar, cast
 
-from django.db import connections, models
-from django.db.models import Q, sql
+from django.db import connections, models, transaction
 from django.db.models.constants import OnConflict
 from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
 
-from aggregates import ledger, receivers, registry, transactions
+from aggregates import conflicts, ledger, receivers, registry, transactions
 from aggregates.batches import batched
 from aggregates.definitions import Definition
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
@@ -26,6 +23,9 @@ ROWS_AN_UPSERT = 200  # each is a branch of an OR, of which SQLite takes at most
 
 class TrackedQuerySet(models.QuerySet[M]):
     """Keeps the totals of its model exact through ``update``, ``delete`` and the ``bulk_…`` writes."""
+
+    _inserted: Collection[Any] = ()
+    """Keys of the rows that the last insert that ignored conflicts put in."""
 
     def _tracked(self) -> list[Definition]:
         return registry.watching(self.model)
@@ -108,7 +108,7 @@ class TrackedQuerySet(models.QuerySet[M]):
 
         def operation() -> int:
             with ledger.of(rows.db).rewriting(definitions, rows) as keys:
-                parts = (rows.filter(pk__in=batch) for batch in batched(keys, KEYS_A_STATEMENT))
+                parts = [rows.filter(pk__in=batch) for batch in batched(keys, KEYS_A_STATEMENT)]
                 return sum(super(TrackedQuerySet, part)._raw_delete(rows.db) for part in parts)
 
         return transactions.run(operation, using=rows.db)
@@ -138,6 +138,8 @@ class TrackedQuerySet(models.QuerySet[M]):
             return insert(objs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)
         if update_conflicts:
             names = [self.model._meta.pk.name if name == "pk" else name for name in unique_fields or ()]
+            if not names or not update_fields:
+                return insert([*objs], batch_size, update_conflicts=True, update_fields=update_fields)  # refused there
             return transactions.run(lambda: self._insert_or_update(objs, names, upsert), using=self.db)
         if ignore_conflicts:
             return transactions.run(lambda: self._insert_new(objs, batch_size), using=self.db)
@@ -158,8 +160,7 @@ class TrackedQuerySet(models.QuerySet[M]):
                 f"This database does not tell which rows of {self.model._meta.label} an INSERT that ignores conflicts "
                 "put in: insert only rows that are new, or save them one by one."
             )
-        with ledger.of(self.db).inserting(self._tracked()) as inserted:
-            self._inserted: set[Any] = inserted
+        with ledger.of(self.db).inserting(self._tracked()) as self._inserted:
             return super().bulk_create(objs, batch_size, ignore_conflicts=True)
 
     def _insert_or_update(self, objs: list[M], unique: list[str], upsert: Callable[[list[M]], list[M]]) -> list[M]:
@@ -169,18 +170,29 @@ class TrackedQuerySet(models.QuerySet[M]):
                 f"This database does not tell which rows of {self.model._meta.label} an upsert changed: "
                 "use update_or_create()."
             )
-        for part in batched(objs, ROWS_AN_UPSERT) if unique else [objs]:
-            if not unique:
-                return upsert(part)  # refused there, in Django's words
-            self._insert_new(part, None)
-            rows = self.model._base_manager.using(self.db).filter(_with_values_of(part, unique))
-            with ledger.of(self.db).rewriting(self._tracked(), rows) as keys:
-                upsert(part)
-                if keys != set(rows.all().values_list("pk", flat=True)):
-                    raise ConcurrentInsert(
-                        f"A row of {self.model._meta.label} came or went while it was being upserted: try again."
-                    )
+        with transaction.mark_for_rollback_on_error(self.db):
+            for part in batched(objs, ROWS_AN_UPSERT):
+                if present := self._insert_absent(part, conflicts.Unique(self.model, unique)):
+                    self._update_present(present, conflicts.Unique(self.model, unique), upsert)
         return objs
+
+    def _insert_absent(self, objs: list[M], unique: conflicts.Unique) -> list[M]:
+        """Insert the instances whose unique values no row has; return the others."""
+        loose, keyed = unique.partition(objs)
+        if loose:
+            self._insert_all(loose, None)
+        if keyed:
+            self._insert_new(keyed, None)
+        return unique.without(keyed, models.QuerySet(self.model, using=self.db).filter(pk__in=self._inserted))
+
+    def _update_present(self, objs: list[M], unique: conflicts.Unique, upsert: Callable[[list[M]], list[M]]) -> None:
+        rows: models.QuerySet[Any] = models.QuerySet(self.model, using=self.db).filter(unique.condition(objs))
+        with ledger.of(self.db).rewriting(self._tracked(), rows) as keys:
+            upsert(objs)
+            if keys != set(rows.all().values_list("pk", flat=True)):
+                raise ConcurrentInsert(
+                    f"A row of {self.model._meta.label} came or went while it was being upserted: try again."
+                )
 
     def _batched_insert(
         self,
@@ -197,32 +209,8 @@ class TrackedQuerySet(models.QuerySet[M]):
             )
         limit = max(connections[self.db].ops.bulk_batch_size(fields, objs), 1)
         for batch in batched(objs, min(batch_size or limit, limit)):
-            self._inserted.update(_insert_returning_keys(self.model, self.db, batch, fields))
+            cast("set[Any]", self._inserted).update(conflicts.insert_returning_keys(self.model, self.db, batch, fields))
         return []
-
-
-def _insert_returning_keys(model: type[models.Model], using: str, objs: list[Any], fields: Any) -> list[Any]:
-    """Insert what conflicts with nothing and return the keys of what went in."""
-    query = sql.InsertQuery(model, on_conflict=OnConflict.IGNORE)
-    query.insert_values(fields, objs)
-    compiler: Any = query.get_compiler(using=using)
-    compiler.returning_fields = [model._meta.pk]
-    rows: list[Any] = []
-    with connections[using].cursor() as cursor:
-        for statement, params in compiler.as_sql():
-            cursor.execute(statement, params)
-            rows += cursor.fetchall()
-    converters = compiler.get_converters([model._meta.pk.get_col(model._meta.db_table)])
-    return [key for (key,) in compiler.apply_converters(rows, converters)]
-
-
-def _with_values_of(objs: list[Any], names: list[str]) -> Q:
-    """Return the condition that a row has the unique values of one of the instances."""
-    attnames = [(name, objs[0]._meta.get_field(name).attname) for name in names]
-    values = [{name: getattr(obj, attname) for name, attname in attnames} for obj in objs]
-    # NULL conflicts with nothing.
-    present = [Q(**value) for value in values if None not in value.values()]
-    return reduce(or_, present, Q(pk__in=()))
 
 
 class _ForeignReceiversOnly(Collector):

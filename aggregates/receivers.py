@@ -36,10 +36,6 @@ def is_own(receiver: Any) -> bool:
     return receiver in {before_save, after_save, before_delete, after_delete}
 
 
-def _key(instance: models.Model) -> Any:
-    return None if instance.pk is None else instance._meta.pk.to_python(instance.pk)
-
-
 def before_save(
     sender: type[models.Model],
     instance: models.Model,
@@ -52,7 +48,7 @@ def before_save(
     inserts = getattr(instance, "_inserts", False)
     for definition in registry.watching(sender):
         if definition.concerns(update_fields):
-            book.begin_save(definition, _key(instance), inserts=inserts)
+            book.begin_save(definition, instance, inserts=inserts)
 
 
 def after_save(
@@ -67,18 +63,18 @@ def after_save(
     book = ledger.of(using)
     for definition in registry.watching(sender):
         if definition.concerns(update_fields):
-            book.end_save(definition, _key(instance), created=created)
+            book.end_save(definition, instance, created=created)
 
 
 def before_delete(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
     """Queue the row for reading, before the collector's first statement."""
     book = ledger.of(using)
     for definition in registry.watching(sender):
-        book.queue_delete(definition, _key(instance))
+        book.queue_delete(definition, instance)
 
 
 def after_delete(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
     """Take what was deleted out of the totals."""
     book = ledger.of(using)
     for definition in registry.watching(sender):
-        book.end_delete(definition, _key(instance))
+        book.end_delete(definition, instance)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from aggregates import registry, reports
 from aggregates.definitions import Definition
@@ -82,6 +82,8 @@ def progress(run: Run, definition: Definition, comparison: Comparison, *, correc
 
 def _end(run: Run, state: Run.State, at: dt.datetime) -> None:
     run.state, run.finished_at = state, at
+    if connections[run._state.db or DEFAULT_DB_ALIAS].needs_rollback:
+        return  # a transaction of the caller's is lost, and this record with it
     run.save(update_fields=["state", "finished_at", "error"])
 
 

@@ -39,13 +39,13 @@ def is_conflict(error: BaseException) -> bool:
 def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
     """Return what ``operation`` returns, run in a transaction.
 
-    Inside an open transaction it joins that one. Otherwise it opens one and, after a conflict,
+    Inside an open transaction it joins that one, and ``operation`` itself sees to it that an error
+    after its first write cannot be committed. Otherwise it opens one and, after a conflict,
     rolls back and runs ``operation`` again, which must therefore have no other effects than those
     on the database.
     """
     if connections[using].in_atomic_block:
-        with transaction.atomic(using=using, savepoint=False):
-            return operation()
+        return operation()
     settings = conf.current()
     deadline = time.monotonic() + settings.RETRY_SECONDS
     for attempt in range(settings.RETRIES + 1):

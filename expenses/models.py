@@ -59,13 +59,9 @@ class Expense(Tracked):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="expenses")
-    category = models.ForeignKey(
-        Category, null=True, blank=True, on_delete=models.SET_NULL, related_name="expenses"
-    )
+    category = models.ForeignKey(Category, null=True, blank=True, on_delete=models.SET_NULL, related_name="expenses")
     amount = FixedDecimalField(help_text="In major units of the currency. A refund is negative.")
-    currency = models.CharField(
-        max_length=3, validators=[validate_currency], help_text="ISO 4217 code, such as EUR."
-    )
+    currency = models.CharField(max_length=3, validators=[validate_currency], help_text="ISO 4217 code, such as EUR.")
     spent_on = models.DateField(
         db_index=True,
         validators=[MinValueValidator(FIRST_DAY), MaxValueValidator(LAST_DAY)],
@@ -113,7 +109,12 @@ class ExpenseTotals(Totals):
     """Sums and counts of expenses that are not drafts, kept exact by every write."""
 
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+", db_index=False
+        settings.AUTH_USER_MODEL,
+        null=True,
+        db_constraint=False,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        db_index=False,
     )
     category = models.ForeignKey(
         Category, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+", db_index=False

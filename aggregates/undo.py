@@ -1,0 +1,74 @@
+"""What a rollback has undone, told from the savepoints that go by on a connection."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+SAVEPOINT = re.compile(r"\s*(SAVEPOINT|ROLLBACK\s+(?:WORK\s+)?TO(?:\s+SAVEPOINT)?)\s+([^\s;]+)", re.IGNORECASE)
+FIRST_LETTERS = frozenset({"SA", "RO"})  # a quick look before the pattern: every statement passes here
+
+
+class _Transaction:
+    """Stands in Django's list of on-commit callbacks for as long as the transaction lasts."""
+
+    def __call__(self) -> None:
+        """Do nothing on commit: being in the list is all it is for."""
+
+
+class TransactionLog:
+    """Numbers the moments of a transaction and knows which of them were rolled back.
+
+    Django tells nobody of a rollback to a savepoint, and its list of on-commit callbacks follows
+    only those of ``atomic()``; the statements themselves are seen by an execute wrapper.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = weakref.ref(connection)
+        self._transaction = _Transaction()
+        self._now = 0
+        self._savepoints: dict[str, int] = {}
+        self._undone: list[tuple[int, int]] = []
+
+    @property
+    def ended(self) -> bool:
+        """Whether the transaction of the last ``begin`` was committed or rolled back.
+
+        A rollback to a savepoint older than ``begin`` ends it as well: all that it knows is undone.
+        """
+        connection: Any = self._connection()
+        return not any(callback is self._transaction for _savepoints, callback, _robust in connection.run_on_commit)
+
+    def begin(self) -> bool:
+        """Return whether another transaction is open than at the last call, and begin to log it."""
+        if not self.ended:
+            return False
+        connection: Any = self._connection()
+        self._transaction, self._now = _Transaction(), 0
+        self._savepoints, self._undone = {}, []
+        connection.on_commit(self._transaction)
+        return True
+
+    def moment(self) -> int:
+        """Return a number for now, greater than all before it."""
+        self._now += 1
+        return self._now
+
+    def undone(self, moment: int) -> bool:
+        """Return whether a rollback to a savepoint has undone what was done at that moment."""
+        return any(first < moment <= last for first, last in self._undone)
+
+    def note(self, sql: Any) -> None:
+        """Take in a statement that was executed."""
+        if not isinstance(sql, str) or sql.lstrip()[:2].upper() not in FIRST_LETTERS:
+            return
+        if match := SAVEPOINT.match(sql):
+            word, name = match.groups()
+            if word.upper() == "SAVEPOINT":
+                self._savepoints[name] = self._now
+            else:
+                # A savepoint that is not known is older than anything logged here.
+                self._undone.append((self._savepoints.get(name, 0), self._now))

@@ -1,0 +1,225 @@
+"""The admin of expenses, categories, totals and users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
+from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
+
+from aggregates import readiness, registry
+from aggregates.fields import FixedDecimalField
+from expenses import currencies
+from expenses.admin_filters import CurrencyFilter, MonthFilter, RollupFilter, StatusFilter, UncategorisedFilter
+from expenses.models import Category, Expense, ExpenseTotals
+
+User = get_user_model()
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+EVERYBODY = "expenses.view_all_expenses"
+
+
+def only_own(queryset: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
+    """Return the rows that the user may see: the own ones, or everybody's with the permission."""
+    return queryset if request.user.has_perm(EVERYBODY) else queryset.filter(owner=request.user.pk)
+
+
+@admin.register(User)
+class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg, misc]
+    """Users, with the forms of the admin's theme."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+
+
+@admin.register(Group)
+class GroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
+    """Groups of users."""
+
+
+@admin.register(Category)
+class CategoryAdmin(ModelAdmin):  # type: ignore[misc]
+    """Categories; the expenses of a deleted one become uncategorised."""
+
+    search_fields = ("name",)
+    show_full_result_count = False
+
+
+class ExpenseForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Shows the amount with the digits of its currency."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.amount is not None and self.instance.currency and "amount" in self.fields:
+            self.initial["amount"] = currencies.plain(self.instance.amount, self.instance.currency)
+
+
+@admin.register(Expense)
+class ExpenseAdmin(ModelAdmin):  # type: ignore[misc]
+    """Expenses. Whoever may not see everybody's works on the own ones only."""
+
+    form = ExpenseForm
+    list_display = ("spent_on", "owner", "category", "money", "currency", "status", "description")
+    list_editable = ("status",)
+    list_filter = (
+        ("owner", AutocompleteSelectFilter),
+        ("category", AutocompleteSelectFilter),
+        UncategorisedFilter,
+        CurrencyFilter,
+        ("status", admin.ChoicesFieldListFilter),
+        MonthFilter,
+    )
+    list_filter_submit = True
+    list_select_related = ("owner", "category")
+    list_per_page = 50
+    # Both would count or scan all expenses.
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    search_fields = ("description", "owner__username", "category__name")
+    search_help_text = "Description, owner or category"
+    autocomplete_fields = ("owner", "category")
+    readonly_fields = ("id", "created_at", "updated_at")
+    fields = ("owner", "category", "amount", "currency", "spent_on", "status", "description", *readonly_fields)
+    formfield_overrides = {FixedDecimalField: {"widget": UnfoldAdminDecimalFieldWidget}}
+
+    @admin.display(description="amount", ordering="amount")
+    def money(self, expense: Expense) -> str:
+        """Return the amount with the currency's digits."""
+        return currencies.plain(expense.amount, expense.currency)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Expense]:
+        """Return what the user may see."""
+        return only_own(super().get_queryset(request), request)
+
+    def get_exclude(self, request: HttpRequest, obj: Expense | None = None) -> list[str]:
+        """Leave the owner out where it can only be the user."""
+        return [] if request.user.has_perm(EVERYBODY) else ["owner"]
+
+    def get_fields(self, request: HttpRequest, obj: Expense | None = None) -> list[str]:
+        """Return the fields without those left out."""
+        left_out = self.get_exclude(request, obj)
+        return [field for field in self.fields if field not in left_out]
+
+    def save_model(self, request: HttpRequest, obj: Expense, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
+        """Save; a new expense of a user who sees only the own ones is the user's."""
+        if request.user.pk is not None and not change and not request.user.has_perm(EVERYBODY):
+            obj.owner_id = request.user.pk
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(ExpenseTotals)
+class ExpenseTotalsAdmin(ModelAdmin):  # type: ignore[misc]
+    """Totals, one rollup at a time, each with a link to the expenses behind it."""
+
+    list_display = ("owner_name", "category_name", "currency", "status", "month", "day", "money", "number", "behind")
+    list_display_links = None
+    list_filter = (
+        RollupFilter,
+        ("owner", AutocompleteSelectFilter),
+        ("category", AutocompleteSelectFilter),
+        CurrencyFilter,
+        StatusFilter,
+        MonthFilter,
+    )
+    list_filter_submit = True
+    list_select_related = ("owner", "category")
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: totals follow from expenses."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ExpenseTotals | None = None) -> bool:
+        """Refuse: totals follow from expenses."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ExpenseTotals | None = None) -> bool:
+        """Refuse: totals follow from expenses."""
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ExpenseTotals]:
+        """Return what the user may see; rollups without owner are for those who may see everybody's."""
+        return only_own(super().get_queryset(request), request)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """List them; say so where a rollup was not found clean yet."""
+        definition = registry.definition(ExpenseTotals)
+        if unready := sorted(set(definition.fingerprints) - set(readiness.ready(definition))):
+            text = (
+                f"Not verified yet: {', '.join(unready)}. Run manage.py rebuild_totals; until then sums may be missing."
+            )
+            self.message_user(request, text, messages.WARNING)
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
+
+    @admin.display(description="owner", ordering="owner__username")
+    def owner_name(self, total: ExpenseTotals) -> str:
+        """Return the owner, or that the rollup is of all owners."""
+        if total.owner_id is None:
+            return "everybody"
+        return str(total.owner) if total.owner else f"{total.owner_id} (deleted)"
+
+    @admin.display(description="category", ordering="category__name")
+    def category_name(self, total: ExpenseTotals) -> str:
+        """Return the category, or that there is none."""
+        if total.category_id is None:
+            return "uncategorised"
+        return str(total.category) if total.category else f"{total.category_id} (deleted)"
+
+    @admin.display(description="amount", ordering="whole_amount")
+    def money(self, total: ExpenseTotals) -> str:
+        """Return the bucket's sum with the currency's digits, a dash for an empty bucket."""
+        count, amount = _whole(total)
+        return currencies.plain(amount, total.currency or "") if count or amount else "–"
+
+    @admin.display(description="expenses", ordering="whole_count")
+    def number(self, total: ExpenseTotals) -> int:
+        """Return how many expenses the bucket has."""
+        return int(_whole(total)[0])
+
+    @admin.display(description="")
+    def behind(self, total: ExpenseTotals) -> str:
+        """Return a link to the very expenses behind the bucket."""
+        if not _whole(total)[0]:
+            return "empty"
+        url = f"{reverse('admin:expenses_expense_changelist')}?{urlencode(_filters(total))}"
+        return format_html('<a class="underline" href="{}">show</a>', url)
+
+
+def _whole(total: ExpenseTotals) -> tuple[Any, Any]:
+    """Return count and amount of the bucket: of all its slots in the list, of the row elsewhere."""
+    return getattr(total, "whole_count", total.count), getattr(total, "whole_amount", total.amount)
+
+
+def _filters(total: ExpenseTotals) -> dict[str, Any]:
+    """Return the parameters of the expense list that select what the bucket sums."""
+    parameters: dict[str, Any] = {"currency": total.currency, "status__exact": total.status}
+    if total.owner_id is not None:
+        parameters["owner__id__exact"] = total.owner_id
+    if total.category_id is None:
+        parameters["uncategorised"] = "yes"
+    else:
+        parameters["category__id__exact"] = total.category_id
+    if total.day:
+        parameters["spent_on__exact"] = total.day.isoformat()
+    elif total.month:
+        parameters["month"] = f"{total.month:%Y-%m}"
+    return parameters

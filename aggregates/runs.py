@@ -58,14 +58,21 @@ def recorded(
     )
     try:
         yield run
-    except (KeyboardInterrupt, GeneratorExit):
-        _end(run, Run.State.INTERRUPTED, clock())
-        raise
-    except Exception as error:
-        run.error = f"{type(error).__name__}: {error}"
-        _end(run, Run.State.FAILED, clock())
+    except BaseException as error:
+        interrupted = was_interrupted(error)
+        run.error = "" if interrupted else f"{type(error).__name__}: {error}"
+        _end(run, Run.State.INTERRUPTED if interrupted else Run.State.FAILED, clock())
         raise
     _end(run, Run.State.COMPLETE, clock())
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Return whether an error began as Ctrl-C: a rollback cut short may end as a database error."""
+    while error is not None:
+        if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+            return True
+        error = error.__context__
+    return False
 
 
 def progress(run: Run, definition: Definition, comparison: Comparison, *, corrected: int = 0, at: dt.datetime) -> None:
@@ -82,8 +89,10 @@ def progress(run: Run, definition: Definition, comparison: Comparison, *, correc
 
 def _end(run: Run, state: Run.State, at: dt.datetime) -> None:
     run.state, run.finished_at = state, at
-    if connections[run._state.db or DEFAULT_DB_ALIAS].needs_rollback:
+    connection = connections[run._state.db or DEFAULT_DB_ALIAS]
+    if connection.needs_rollback:
         return  # a transaction of the caller's is lost, and this record with it
+    connection.close_if_unusable_or_obsolete()
     run.save(update_fields=["state", "finished_at", "error"])
 
 

@@ -12,6 +12,7 @@ from django.db import Error
 from django.utils.connection import ConnectionDoesNotExist
 
 from aggregates.exceptions import AggregatesError
+from aggregates.runs import was_interrupted
 
 COULD_NOT_RUN = 2
 
@@ -22,6 +23,8 @@ def could_not_run() -> Iterator[None]:
     try:
         yield
     except (AggregatesError, Error, ConnectionDoesNotExist) as error:
+        if was_interrupted(error):
+            raise KeyboardInterrupt from error
         raise CommandError(f"Could not run: {error}", returncode=COULD_NOT_RUN) from error
 
 

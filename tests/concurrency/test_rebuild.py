@@ -151,7 +151,9 @@ def test_two_rebuilds_at_once_correct_once(expenses):
 def test_a_rebuild_that_is_broken_off_is_finished_by_the_next(expenses, mode, end):
     corrupt(CORRUPTIONS["everything lost"])
     with running("manage.py", "rebuild_totals", "--batch-size", "1", *mode) as first:
-        wait_until(lambda: Run.objects.filter(chunks_done__gt=0).exists() or first.poll() is not None, "one chunk is done")
+        wait_until(
+            lambda: Run.objects.filter(chunks_done__gt=0).exists() or first.poll() is not None, "one chunk is done"
+        )
         first.send_signal(end)
         first.wait()
     run = Run.objects.get()
@@ -159,6 +161,8 @@ def test_a_rebuild_that_is_broken_off_is_finished_by_the_next(expenses, mode, en
         assert first.returncode == 3
         assert run.state == Run.State.INTERRUPTED
     assert 0 < run.chunks_done < run.chunks
-    assert any(drift.compare(d, drift.whole(r), using="default").drift for d in registry.definitions() for r in d.rollups)
+    assert any(
+        drift.compare(d, drift.whole(r), using="default").drift for d in registry.definitions() for r in d.rollups
+    )
     assert manage("rebuild_totals", *mode).returncode == 0
     assert_totals_match()

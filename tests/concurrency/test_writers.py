@@ -13,7 +13,9 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from expenses.models import Category, Expense, ExpenseTotals, FixedDecimalField
+from aggregates import batch
+from aggregates.fields import FixedDecimalField
+from expenses.models import Category, Expense, ExpenseTotals
 from tests.concurrency.threads import Gate, stopping_before, together
 from tests.exactness import assert_totals_match
 
@@ -220,8 +222,6 @@ def test_an_expense_deleted_while_another_saves_it_is_not_counted_on(owner):
 
 
 def test_writes_in_opposite_orders_in_one_transaction_are_tried_again_or_netted(owner, buckets):
-    from aggregates import batch
-
     expenses = [make(owner, category=bucket) for bucket in buckets for _ in range(2)]
 
     def writer(order, seed):
@@ -246,6 +246,19 @@ def test_a_write_that_fails_leaves_neither_row_nor_total(owner):
     assert Expense.objects.count() == 1
 
 
+def move_something(pick, expenses, buckets):
+    rows = Expense.objects.filter(pk__in=[e.pk for e in pick.sample(expenses, 3)])
+    choice = pick.randrange(3)
+    if choice == 0:
+        rows.update(category=pick.choice(buckets))
+    elif choice == 1:
+        mine = rows.first()
+        mine.amount = FixedDecimalField().to_python(pick.randrange(1000))
+        mine.save(update_fields=["amount"])
+    else:
+        rows.update(status=pick.choice(["draft", "approved"]))
+
+
 def test_amounts_move_between_buckets_and_every_snapshot_is_exact(owner, buckets):
     expenses = [make(owner, category=buckets[i % 2]) for i in range(8)]
     stop = threading.Event()
@@ -254,16 +267,7 @@ def test_amounts_move_between_buckets_and_every_snapshot_is_exact(owner, buckets
         def run():
             pick = random.Random(seed)
             for _ in range(40):
-                rows = Expense.objects.filter(pk__in=[e.pk for e in pick.sample(expenses, 3)])
-                choice = pick.randrange(3)
-                if choice == 0:
-                    rows.update(category=pick.choice(buckets))
-                elif choice == 1:
-                    mine = rows.first()
-                    mine.amount = FixedDecimalField().to_python(pick.randrange(1000))
-                    mine.save(update_fields=["amount"])
-                else:
-                    rows.update(status=pick.choice(["draft", "approved"]))
+                move_something(pick, expenses, buckets)
 
         return run
 

@@ -1,0 +1,124 @@
+"""The promise, checked twice: by the engine's own comparison, and by adding up every row in Python."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+
+from aggregates import drift, registry
+from aggregates.keys import bucket_key
+from tests.testapp.models import (
+    WAREHOUSE_TIME,
+    CarrierTotals,
+    Movement,
+    MovementTotals,
+    Reading,
+    ReadingTotals,
+    Ticket,
+    TicketTotals,
+)
+
+Row = dict[str, Any]
+Contribution = tuple[Row, tuple[Any, ...]]
+Buckets = dict[tuple[Any, ...], tuple[Any, ...]]
+
+
+def assert_exact() -> None:
+    """Every total of every declaration equals what its source rows add up to, and no bucket is there twice."""
+    for definition in registry.definitions():
+        for rollup in definition.rollups:
+            found = drift.compare(definition, drift.whole(rollup), using="default").drift
+            assert not found, f"{definition.label} drifted: {found}"
+    for totals, contribute in ORACLES.items():
+        for rollup in registry.definition(totals).rollups:
+            assert stored(totals, rollup.name) == expected(totals, rollup.dimensions, contribute), (
+                f"{totals.__name__} {rollup.name}"
+            )
+            assert_filed(totals, rollup)
+
+
+def expected(totals: Any, dimensions: Iterable[str], contribute: Callable[[Row], Contribution | None]) -> Buckets:
+    """Return what the source rows add up to, by Python alone; buckets of nothing are left out."""
+    source = registry.definition(totals).source
+    return _added(
+        (tuple(where[name] for name in dimensions), amounts)
+        for where, amounts in filter(None, map(contribute, _every_row(source)))
+    )
+
+
+def stored(totals: Any, rollup: str) -> Buckets:
+    """Return the stored totals of a rollup with their slots added up; buckets of nothing are left out."""
+    definition = registry.definition(totals)
+    dimensions, measures = definition.rollup(rollup).dimensions, list(definition.measures)
+    return _added(
+        (tuple(row[_attname(totals, name)] for name in dimensions), tuple(row[name] for name in measures))
+        for row in _every_row(totals)
+        if row["rollup"] == rollup
+    )
+
+
+def assert_filed(totals: Any, rollup: Any) -> None:
+    """Each row has the key of its bucket and slot, and says nothing about dimensions the rollup lacks."""
+    others = set(registry.definition(totals).dimensions) - set(rollup.dimensions)
+    for row in _every_row(totals):
+        if row["rollup"] == rollup.name:
+            values = [row[_attname(totals, name)] for name in rollup.dimensions]
+            assert row["id"] == bucket_key(rollup.name, values, row["slot"])
+            assert all(row[_attname(totals, name)] is None for name in others)
+
+
+def _added(contributions: Iterable[tuple[tuple[Any, ...], tuple[Any, ...]]]) -> Buckets:
+    sums: dict[tuple[Any, ...], Counter[int]] = defaultdict(Counter)
+    width = 0
+    for values, amounts in contributions:
+        width = len(amounts)
+        for position, amount in enumerate(amounts):
+            sums[values][position] += amount
+    added = {values: tuple(amounts[position] for position in range(width)) for values, amounts in sums.items()}
+    return {values: amounts for values, amounts in added.items() if any(amounts)}
+
+
+def _every_row(model: type[models.Model]) -> list[Row]:
+    return list(models.QuerySet(model).order_by().values())
+
+
+def _attname(model: Any, name: str) -> str:
+    return model._meta.get_field(name).attname
+
+
+def _movement(row: Row) -> Contribution | None:
+    if row["kind"] == "planned":
+        return None
+    dimensions = {
+        "site": row["site_id"],
+        "item": row["item_id"],
+        "carrier": row["carrier_id"],
+        "kind": row["kind"],
+        "urgent": row["urgent"],
+        "day": row["moved_at"].astimezone(WAREHOUSE_TIME).date(),
+        "instant": row["moved_at"],
+    }
+    received = row["quantity"] if row["kind"] == "in" else 0
+    inspected = int(row["inspector"] is not None)
+    return dimensions, (row["quantity"], received, row["value"] or Decimal(0), inspected, 1)
+
+
+def _hour_began(instant: dt.datetime | None) -> dt.datetime | None:
+    return instant and instant.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
+
+
+ORACLES: dict[Any, Callable[[Row], Contribution | None]] = {
+    MovementTotals: _movement,
+    CarrierTotals: lambda row: ({"carrier": row["carrier_id"]}, (row["quantity"],)),
+    ReadingTotals: lambda row: (
+        {"machine": row["machine"], "hour": _hour_began(row["read_at"])},
+        (row["level"], 1),
+    ),
+    TicketTotals: lambda row: ({"gate": row["gate"]}, (row["price"], 1)),
+}
+assert {Movement, Reading, Ticket} <= {registry.definition(totals).source for totals in ORACLES}

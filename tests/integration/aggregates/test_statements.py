@@ -1,0 +1,102 @@
+"""What a write costs, in statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+
+from tests.integration.aggregates.conftest import Warehouse
+from tests.integration.aggregates.exactness import assert_exact
+from tests.testapp.models import Movement, Ticket
+
+pytestmark = pytest.mark.django_db
+
+
+def statements(write: Callable[[], Any]) -> list[str]:
+    """Return the statements that a write runs, without those that only frame a transaction."""
+    with CaptureQueriesContext(connection) as queries:
+        write()
+    frame = ("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")
+    return [query["sql"] for query in queries if not query["sql"].startswith(frame)]
+
+
+def writes_of_totals(sqls: list[str]) -> list[str]:
+    return [sql for sql in sqls if "totals" in sql and not sql.startswith("SELECT")]
+
+
+@pytest.mark.parametrize("change", [{}, {"note": "n"}, {"lot": "l"}], ids=str)
+def test_a_save_that_changes_no_tracked_value_writes_no_totals(warehouse: Warehouse, change: dict[str, Any]) -> None:
+    movement = warehouse.moved()
+    for name, value in change.items():
+        setattr(movement, name, value)
+    assert not writes_of_totals(statements(movement.save))
+    assert_exact()
+
+
+def test_update_fields_of_untracked_fields_adds_no_statement(warehouse: Warehouse) -> None:
+    movement = warehouse.moved()
+    assert len(statements(lambda: movement.save(update_fields=["note"]))) == 1
+
+
+def test_an_update_of_untracked_columns_adds_no_statement(warehouse: Warehouse) -> None:
+    warehouse.moved()
+    assert len(statements(lambda: Movement.objects.update(note="n"))) == 1
+
+
+def test_an_update_that_selects_nothing_writes_nothing(warehouse: Warehouse) -> None:
+    warehouse.moved()
+    ran = statements(lambda: Movement.objects.filter(quantity=-1).update(quantity=1))
+    assert not [sql for sql in ran if not sql.startswith("SELECT")]
+
+
+def test_a_first_save_reads_nothing_before_the_insert() -> None:
+    ran = statements(lambda: Ticket.objects.create(gate="a", price=1))
+    assert [sql.split()[0] for sql in ran] == ["INSERT", "SELECT", "INSERT"]
+
+
+def test_a_change_costs_a_locked_read_a_read_and_one_upsert() -> None:
+    ticket = Ticket.objects.create(gate="a", price=1)
+    ticket.gate = "b"
+    ran = statements(ticket.save)
+    assert [sql.split()[0] for sql in ran] == ["SELECT", "UPDATE", "SELECT", "INSERT"]
+    assert ("FOR UPDATE" in ran[0]) == connection.features.has_select_for_update
+
+
+def _cascade(warehouse: Warehouse) -> Any:
+    return warehouse.north.delete()
+
+
+WRITES: dict[str, Callable[[Warehouse], Any]] = {
+    "update": lambda warehouse: Movement.objects.update(quantity=F("quantity") + 1),
+    "delete": lambda warehouse: Movement.objects.all().delete(),
+    "cascade": _cascade,
+    "set null": lambda warehouse: warehouse.bolt.delete(),
+    "set constant": lambda warehouse: warehouse.rail.delete(),
+    "bulk_create": lambda warehouse: Movement.objects.bulk_create(
+        [warehouse.movement() for _ in range(Movement.objects.count())]
+    ),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_what_a_set_write_costs_does_not_grow_with_its_rows(
+    warehouse: Warehouse, write: Callable[[Warehouse], Any]
+) -> None:
+    """Django itself deletes a hundred rows a statement; the engine's own statements stay the same."""
+
+    def cost(rows: int) -> int:
+        Movement.objects.bulk_create([warehouse.movement() for _ in range(rows)])
+        ran = statements(lambda: write(warehouse))
+        assert_exact()
+        return len([sql for sql in ran if not sql.startswith('DELETE FROM "testapp_movement"')])
+
+    few = cost(10)
+    warehouse.north.save(force_insert=not type(warehouse.north).objects.filter(name="north").exists())
+    warehouse.bolt.save(force_insert=not type(warehouse.bolt).objects.filter(name="bolt").exists())
+    warehouse.rail.save(force_insert=not type(warehouse.rail).objects.filter(name="rail").exists())
+    assert cost(300) <= few

@@ -1,0 +1,1 @@
+"""A second host of the engine: a warehouse. It has nothing to do with expenses."""

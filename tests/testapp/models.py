@@ -1,0 +1,166 @@
+"""What a warehouse moves, what its machines read, and the totals kept of both."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.db import models
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import TruncDate, TruncHour
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+from aggregates.definitions import Rollup
+from aggregates.fields import FixedDecimalField
+from aggregates.models import Totals, Tracked
+
+# Days begin at midnight of the warehouse, which is neither UTC nor always the same distance from it.
+WAREHOUSE_TIME = ZoneInfo("America/St_Johns")
+UNKNOWN_CARRIER = 1
+
+
+class Site(models.Model):
+    """Where things are. Its movements go with it."""
+
+    name = models.CharField(max_length=50)
+
+
+class Item(models.Model):
+    """What is moved. Its movements outlive it."""
+
+    name = models.CharField(max_length=50)
+
+
+class Carrier(models.Model):
+    """Who moves. Movements of one that leaves become the unknown carrier's."""
+
+    name = models.CharField(max_length=50)
+
+
+class Movement(Tracked):
+    """A quantity of an item that came to a site, or left it. A planned one is in no total."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="movements")
+    item = models.ForeignKey(Item, null=True, on_delete=models.SET_NULL, related_name="movements")
+    carrier = models.ForeignKey(
+        Carrier, default=UNKNOWN_CARRIER, on_delete=models.SET(UNKNOWN_CARRIER), related_name="movements"
+    )
+    kind = models.CharField(max_length=20, null=True)
+    urgent = models.BooleanField(default=False)
+    moved_at = models.DateTimeField()
+    quantity = models.IntegerField()
+    value = FixedDecimalField(null=True)
+    inspector = models.CharField(max_length=50, null=True)
+    lot = models.CharField(max_length=50, null=True, unique=True)
+    note = models.TextField(default="")
+
+
+class Correction(Movement):
+    """A movement seen as a correction."""
+
+    class Meta:
+        proxy = True
+
+
+class MovementTotals(Totals):
+    """Quantities, values and counts of all movements that are not merely planned."""
+
+    site = models.ForeignKey(Site, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    item = models.ForeignKey(Item, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    carrier = models.ForeignKey(Carrier, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    kind = models.CharField(max_length=20, null=True)
+    urgent = models.BooleanField(null=True)
+    day = models.DateField(null=True)
+    instant = models.DateTimeField(null=True)
+    quantity = models.BigIntegerField(default=0)
+    received = models.BigIntegerField(default=0)
+    value = FixedDecimalField(default=Decimal(0))
+    inspected = models.BigIntegerField(default=0)
+    count = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = "testapp.Movement"
+        where = ~Q(kind="planned")
+        dimensions = {"day": TruncDate("moved_at", tzinfo=WAREHOUSE_TIME), "instant": F("moved_at")}
+        measures = {
+            "quantity": Sum("quantity"),
+            "received": Sum("quantity", filter=Q(kind="in")),
+            "value": Sum("value"),
+            "inspected": Count("inspector"),
+            "count": Count("*"),
+        }
+        rollups = (
+            Rollup("site", "item", "kind", "day", name="stock"),
+            Rollup("carrier", "urgent", "instant", name="transport", chunk_by="carrier"),
+            Rollup("item", "kind", slots=4, name="overview"),
+        )
+
+
+class CarrierTotals(Totals):
+    """A second declaration over the same source: all movements, planned ones too."""
+
+    carrier = models.ForeignKey(Carrier, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    quantity = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = Movement
+        measures = {"quantity": Sum("quantity")}
+        rollups = (Rollup("carrier"),)
+
+
+class Reading(Tracked):
+    """What a machine read. A raw reading is calibrated by the receiver below, which saves it again."""
+
+    machine = models.CharField(max_length=20)
+    level = models.IntegerField()
+    raw = models.BooleanField(default=False)
+    read_at = models.DateTimeField(null=True)
+
+
+@receiver(post_save, sender=Reading)
+def calibrate(instance: Reading, **_signal: object) -> None:
+    """Correct a raw reading by one. Connected before the engine's own receivers."""
+    if instance.raw:
+        instance.raw = False
+        instance.level += 1
+        instance.save()
+
+
+class ReadingTotals(Totals):
+    """Levels by machine and by hour."""
+
+    machine = models.CharField(max_length=20, null=True)
+    hour = models.DateTimeField(null=True)
+    level = models.BigIntegerField(default=0)
+    count = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = "testapp.Reading"
+        dimensions = {"hour": TruncHour("read_at", tzinfo=dt.UTC)}
+        measures = {"level": Sum("level"), "count": Count("*")}
+        rollups = (Rollup("machine"), Rollup("hour"))
+
+
+class Ticket(Tracked):
+    """A source whose keys are made by the client, and whose code is unique where there is one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    code = models.CharField(max_length=20, null=True, unique=True)
+    gate = models.CharField(max_length=20)
+    price = FixedDecimalField()
+
+
+class TicketTotals(Totals):
+    """Takings by gate."""
+
+    gate = models.CharField(max_length=20, null=True)
+    price = FixedDecimalField(default=Decimal(0))
+    count = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = "testapp.Ticket"
+        measures = {"price": Sum("price"), "count": Count("*")}
+        rollups = (Rollup("gate"),)

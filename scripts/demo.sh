@@ -3,11 +3,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export DEBUG="${DEBUG:-1}" PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=config.settings
+export PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=config.settings
 port="${PORT:-8000}"
 manage() { .venv/bin/python manage.py "$@"; }
 
-mkdir -p build/static
+manage collectstatic --no-input --verbosity 0
 manage migrate --verbosity 0
 manage load_demo_data
 manage verify_totals
@@ -28,4 +28,4 @@ Running totals, with demo data
 Ctrl-C stops it.
 
 TEXT
-exec .venv/bin/python manage.py runserver --noreload "127.0.0.1:$port"
+exec .venv/bin/python -m gunicorn config.wsgi --bind "127.0.0.1:$port" --workers 2 --threads 4 --log-level warning

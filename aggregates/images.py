@@ -55,17 +55,19 @@ def summed(definition: Definition, using: str, keys: Collection[Any]) -> deltas.
     groups: list[tuple[deltas.Values, deltas.Amounts]] = []
     for chunk in batched(keys, KEYS_A_STATEMENT):
         rows = _by_keys(definition, using, chunk).filter(definition.where).values(*dims).annotate(**sums)
-        groups += _split(_evaluated(rows.values_list(*dims, *sums)), len(dims))
+        groups += _split(_evaluated(definition, rows.values_list(*dims, *sums)), len(dims))
     return deltas.add(groups)
 
 
-def _evaluated(sums: models.QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _evaluated(definition: Definition, sums: models.QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     try:
         return list(sums)
     except OperationalError as error:
         if "integer overflow" not in str(error):  # SQLite's words; others sum in a wider type
             raise
-        raise TotalOutOfRange("The rows written add up to more than a total can hold, so none was written.") from error
+        raise TotalOutOfRange(
+            f"The rows written add up to more than a total of {definition.label} can hold, so none was written."
+        ) from error
 
 
 def _by_keys(definition: Definition, using: str, keys: list[Any]) -> models.QuerySet[Any]:

@@ -98,7 +98,8 @@ class Ledger:
         self._queued: dict[Definition, set[Any]] = {}
         self._batches = 0
         self._pending: list[tuple[int, Definition, deltas.Delta]] = []
-        connection.execute_wrappers.append(self._before_statement)
+        # In front: on leaving, Django's execute_wrapper() takes off the last one, whose ever it is.
+        connection.execute_wrappers.insert(0, self._before_statement)
 
     def moment(self) -> int:
         """Return a number for now, greater than all before it in this transaction."""
@@ -139,10 +140,9 @@ class Ledger:
             )
         self._end(write, write.stored())
 
-    def abandon(self, instance: models.Model) -> None:
-        """Forget a save that failed before anything was written."""
-        keys = keys_of(instance)
-        self._open = [write for write in self._open if not (isinstance(write, InstanceSave) and write.keys == keys)]
+    def abandon(self, since: int) -> None:
+        """Forget the writes opened since a moment: they failed before anything was written."""
+        self._open = [write for write in self._open if write.opened <= since]
 
     # Deletes by Django's collector: pre_delete queues, the next statement reads, post_delete closes.
 

@@ -6,7 +6,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import connections, models, router, transaction
+from django.db import models, router, transaction
 
 from aggregates import ledger, transactions
 from aggregates.exceptions import ReadOnlyTotals
@@ -41,6 +41,7 @@ class Totals(models.Model):
 
     class Meta:
         abstract = True
+        base_manager_name = "objects"
 
     def _save_table(self, raw: bool = False, *args: Any, **kwargs: Any) -> bool:  # noqa: FBT001, FBT002 - Django's
         """Refuse to write; a fixture's rows are skipped, for loading its source rows derives them."""
@@ -87,20 +88,22 @@ class Tracked(models.Model):
         adding, database, key = self._state.adding, self._state.db, self.pk
 
         def attempt() -> None:
+            outer, began = (self._inserts, self._wrote), ledger.of(using).moment()
             # Django skips the UPDATE for a new instance whose key has a default.
             defaulted = all(f.has_default() or f.has_db_default() for f in self._meta.pk_fields)
+            self._wrote = False
             self._inserts = force_insert is True or (
                 adding and defaulted and not (raw or force_update or update_fields)
             )
             try:
                 super(Tracked, self).save_base(raw, force_insert, force_update, using, update_fields)
             except BaseException:
-                self._save_failed(using)
+                self._save_failed(using, began)
                 # Nothing was stored, so a later save must not take the instance for stored.
                 self._state.adding, self._state.db, self.pk = adding, database, key
                 raise
             finally:
-                self._inserts = self._wrote = False
+                self._inserts, self._wrote = outer  # a receiver may have saved the instance within its save
 
         transactions.run(attempt, using=using)
 
@@ -109,14 +112,12 @@ class Tracked(models.Model):
         parent: Any = super()  # the stubs leave this method out
         return bool(parent._save_table(*args, **kwargs))  # noqa: SLF001 - as Django's own save_base() does
 
-    def _save_failed(self, using: str) -> None:
-        """Let nothing of a row without its total be committed; a save that wrote nothing is just forgotten."""
-        if not connections[using].in_atomic_block:
-            return
+    def _save_failed(self, using: str, began: int) -> None:
+        """Let no row be committed without its total; a save that wrote nothing is just forgotten."""
         if self._wrote:
             transaction.set_rollback(True, using=using)
         else:
-            ledger.of(using).abandon(self)
+            ledger.of(using).abandon(began)
 
     def delete(
         self,

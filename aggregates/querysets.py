@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar, cast
 
 from django.db import connections, models, transaction
+from django.db.models import sql
 from django.db.models.constants import OnConflict
 from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
@@ -45,6 +46,8 @@ class TrackedQuerySet(models.QuerySet[M]):
             return super().update(**kwargs)
         self._for_write = True
         self._result_cache = None
+        query: Any = self.query.chain(sql.UpdateQuery)
+        query.add_update_values(kwargs)  # refuses what it must before anything is locked
 
         def operation() -> int:
             with ledger.of(self.db).rewriting(definitions, self) as keys:

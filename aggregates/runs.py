@@ -92,7 +92,8 @@ def _end(run: Run, state: Run.State, at: dt.datetime) -> None:
     connection = connections[run._state.db or DEFAULT_DB_ALIAS]
     if connection.needs_rollback:
         return  # a transaction of the caller's is lost, and this record with it
-    connection.close_if_unusable_or_obsolete()
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()  # an interrupt may have cut a statement short
     run.save(update_fields=["state", "finished_at", "error"])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import DatabaseError, connections, models
@@ -18,9 +18,11 @@ from aggregates import deltas, transactions, upsert
 from aggregates.batches import batched
 from aggregates.definitions import Definition, Rollup
 from aggregates.exceptions import TotalOutOfRange
+from aggregates.fields import MAX_VALUE, MIN_VALUE, FixedDecimalField
 from aggregates.keys import bucket_key
 
 ROWS_A_STATEMENT = 500
+LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,28 @@ def apply(definition: Definition, using: str, delta: deltas.Delta) -> None:
 
 
 def correct(definition: Definition, using: str, rows: Iterable[Row]) -> int:
-    """Add corrections to slot 0 where the generation read with them still holds; return how many did."""
+    """Add corrections to slot 0 where the generation read with them still holds; return how many did.
+
+    A correction that no column can hold is cut to what one can; the next comparison finds the rest.
+    """
     transactions.require(using)
     connection = connections[using]
-    return _write(definition, connection, upsert.correcting(definition, connection), list(rows))
+    bounds = [_bounds(definition.column(name), connection) for name in definition.measures]
+    cut = [
+        replace(row, amounts=tuple(min(max(a, low), high) for a, (low, high) in zip(row.amounts, bounds, strict=True)))
+        for row in rows
+    ]
+    return _write(definition, connection, upsert.correcting(definition, connection), cut)
+
+
+def _bounds(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> tuple[Any, Any]:
+    """Return the least and the greatest value of a measure's column."""
+    if isinstance(field, FixedDecimalField):
+        return MIN_VALUE, MAX_VALUE
+    low, high = None, None
+    if isinstance(field, models.IntegerField):
+        low, high = connection.ops.integer_field_range(field.get_internal_type())
+    return (-LARGEST if low is None else low), (LARGEST if high is None else high)
 
 
 def move(definition: Definition, using: str, source: Sequence[Any], rows: Iterable[Row]) -> None:

@@ -170,7 +170,7 @@ def test_a_proxy_writes_the_rows_it_is(rows: QuerySet[Movement]) -> None:
 
 def test_the_async_twins_count_alike(rows: QuerySet[Movement], warehouse: Warehouse) -> None:
     async_to_sync(rows.filter(kind="in").aupdate)(quantity=F("quantity") + 1)
-    async_to_sync(rows.abulk_create)([warehouse.movement(), warehouse.movement(kind="out")])
+    async_to_sync(rows.all().abulk_create)([warehouse.movement(), warehouse.movement(kind="out")])
     async_to_sync(rows.filter(kind="out").adelete)()
     async_to_sync(rows.aupdate_or_create)(pk=rows[0].pk, defaults={"quantity": 5})
     assert_exact()

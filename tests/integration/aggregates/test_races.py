@@ -1,0 +1,97 @@
+"""What another transaction does between two statements of one write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from tests.integration.aggregates.conftest import Warehouse
+from tests.integration.aggregates.exactness import assert_exact
+from tests.testapp.models import Movement
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+
+def elsewhere(write: Callable[[], Any]) -> None:
+    """Carry a write out on a connection of its own, to its commit."""
+
+    def run() -> None:
+        try:
+            write()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+
+
+@contextmanager
+def after_the_first(words: str, act: Callable[[], None]) -> Iterator[None]:
+    """Act once, right after the first statement that contains ``words``."""
+    acted: list[bool] = []
+
+    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's
+        result = execute(sql, params, many, context)
+        if words in sql and not acted:
+            acted.append(True)
+            act()
+        return result
+
+    with connection.execute_wrapper(wrapper):
+        yield
+    assert acted
+
+
+@pytest.mark.parametrize("words", ["FOR UPDATE", 'UPDATE "testapp_movement"', "GROUP BY"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: Movement.objects.filter(kind="in").update(quantity=100, carrier=1),
+        lambda: Movement.objects.filter(kind="in", item__name="bolt").update(quantity=100, carrier=1),
+    ],
+    ids=["plain", "joined"],
+)
+def test_a_row_that_joins_while_an_update_runs_is_counted_by_every_declaration(
+    warehouse: Warehouse, write: Callable[[], Any], words: str
+) -> None:
+    warehouse.moved(kind="in")
+    with after_the_first(words, lambda: elsewhere(lambda: warehouse.moved(kind="in", quantity=5))):
+        write()
+    assert_exact()
+
+
+@pytest.mark.parametrize("write", [lambda: Movement.objects.filter(kind="in").delete()], ids=["delete"])
+def test_a_row_that_joins_while_a_delete_runs_is_counted_by_every_declaration(
+    warehouse: Warehouse, write: Callable[[], Any]
+) -> None:
+    warehouse.moved(kind="in")
+    with after_the_first("FOR UPDATE", lambda: elsewhere(lambda: warehouse.moved(kind="in", quantity=5))):
+        write()
+    assert_exact()
+
+
+def test_a_row_inserted_under_the_key_being_saved_is_not_counted_twice(warehouse: Warehouse) -> None:
+    movement = warehouse.movement(pk=777, quantity=3)
+    with after_the_first("FOR UPDATE", lambda: elsewhere(lambda: warehouse.moved(pk=777, quantity=5))):
+        movement.save()
+    assert Movement.objects.get().quantity == 3
+    assert_exact()
+
+
+def test_a_row_that_goes_between_insert_and_update_of_an_upsert_is_tried_again(warehouse: Warehouse) -> None:
+    warehouse.moved(lot="a")
+    with after_the_first("ON CONFLICT", lambda: elsewhere(lambda: Movement.objects.filter(lot="a").delete())):
+        Movement.objects.bulk_create(
+            [warehouse.movement(lot="a", quantity=5)],
+            update_conflicts=True,
+            unique_fields=["lot"],
+            update_fields=["quantity"],
+        )
+    assert_exact()

@@ -186,13 +186,14 @@ class Ledger:
     def rewriting(self, definitions: Iterable[Definition], queryset: models.QuerySet[Any]) -> Iterator[frozenset[Any]]:
         """Lock the rows a queryset selects, yield their keys, and apply what the block changes."""
         self._read_queue()
-        writes = []
-        keys: frozenset[Any] = frozenset()
-        for definition in definitions:
-            locked = images.lock_matching(definition, queryset)
-            keys = locked.keys
-            writes.append(Write(self, definition, keys, locked.image))
-            self._begin(writes[-1])
+        first, *others = definitions
+        # Selected once: by the next statement another row may have joined.
+        locked = images.lock_matching(first, queryset)
+        keys = locked.keys
+        writes = [Write(self, first, keys, locked.image)]
+        writes += [Write(self, other, keys, images.lock(other, self.using, keys).image) for other in others]
+        for write in writes:
+            self._begin(write)
         with self._settling(writes):
             yield keys
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import F, Q
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 # The columns every totals model has; each other one is a dimension or a measure.
 OWN_FIELDS = frozenset({"id", "rollup", "slot", "generation"})
+MAX_NAME = 100  # characters of the column that holds a rollup's name
 PARTS = frozenset({"source", "where", "dimensions", "measures", "rollups"})
 
 
@@ -81,7 +81,11 @@ class _Declared:
                 f"{self.totals.__name__}.Aggregate declares no measures: write measures = {{'count': Count('*')}}."
             )
         for name in measures:
-            self._column(name, "measure")
+            if self._column(name, "measure").null:
+                raise DeclarationError(
+                    f"{self.totals.__name__}.{name} is a measure: declare it with default=0 and without null=True.",
+                    id="aggregates.E003",
+                )
         yield from ((f.name, measures[f.name]) for f in self.totals._meta.concrete_fields if f.name in measures)
 
     def dimensions(self) -> Iterator[tuple[str, Any]]:
@@ -99,6 +103,8 @@ class _Declared:
                     "because rollups without it leave it empty.",
                     id="aggregates.E003",
                 )
+            if isinstance(field, models.ForeignKey):
+                self._refuse_cascade(field)
             yield field.name, explicit.get(field.name, F(field.name))
 
     def rollups(self, dimensions: frozenset[str]) -> tuple[Rollup, ...]:
@@ -109,6 +115,15 @@ class _Declared:
                 f"{self.totals.__name__}.Aggregate declares no rollups: write rollups = (Rollup(…),)."
             )
         for rollup in rollups:
+            if not isinstance(rollup, Rollup):
+                raise DeclarationError(
+                    f"{self.totals.__name__}.Aggregate.rollups holds {rollup!r}: write Rollup('dimension', …)."
+                )
+            if len(rollup.name) > MAX_NAME:
+                raise DeclarationError(
+                    f"A rollup of {self.totals.__name__} has a name longer than {MAX_NAME} characters: give it a short "
+                    "name=…."
+                )
             if missing := [name for name in rollup.dimensions if name not in dimensions]:
                 raise DeclarationError(
                     f"Rollup {rollup.name!r} of {self.totals.__name__} names {missing}: declare a field for each, or "
@@ -119,10 +134,20 @@ class _Declared:
             raise DeclarationError(f"Two rollups of {self.totals.__name__} have one name: give each its own name=….")
         return rollups
 
-    def _column(self, name: str, what: str) -> None:
+    def _refuse_cascade(self, field: Any) -> None:
+        """Totals go when their source rows go; a cascade of their own would race with the deltas."""
+        if field.db_constraint or field.remote_field.on_delete is not models.DO_NOTHING:
+            raise DeclarationError(
+                f"{self.totals.__name__}.{field.name} is a foreign key of totals: declare it with "
+                "on_delete=DO_NOTHING and db_constraint=False, because the totals follow their source rows.",
+                id="aggregates.E003",
+            )
+
+    def _column(self, name: str, what: str) -> Any:
+        fields = {field.name: field for field in self.totals._meta.concrete_fields}
         try:
-            self.totals._meta.get_field(name)
-        except FieldDoesNotExist as error:
+            return fields[name]
+        except KeyError as error:
             raise DeclarationError(
                 f"{self.totals.__name__}.Aggregate declares the {what} {name!r}, but the model has no such field: "
                 "add one.",

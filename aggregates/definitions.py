@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -123,8 +124,12 @@ def value_field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
 
 def _spelled(part: Any) -> Any:
     """Return how an expression, or a part of one, would be written down: equal for equal meaning."""
+    if isinstance(part, Enum):
+        return repr(part.value)
     if hasattr(part, "deconstruct"):
         return [_spelled(piece) for piece in part.deconstruct()]
+    if isinstance(part, (set, frozenset)):
+        return sorted(map(repr, map(_spelled, part)))
     if isinstance(part, dict):
         return [(key, _spelled(value)) for key, value in sorted(part.items())]
     if isinstance(part, (list, tuple)):

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models import Case, Count, F, Q, Subquery, Sum, Value, When
-from django.db.models.expressions import BaseExpression, Combinable
+from django.db.models.expressions import BaseExpression, Combinable, Star
 from django.db.models.functions import Cast, Coalesce, Now, Random
 from django.db.models.functions.datetime import TimezoneMixin
+from django.db.models.lookups import IsNull
 
 from aggregates.definitions import value_field
 from aggregates.exceptions import DeclarationError
@@ -46,6 +47,12 @@ def dimension(totals: type[Totals], source: type[models.Model], name: str, expre
             f"Dimension {name!r} of {totals.__name__} is {expression!r}: write F('field') or a database function."
         )
     resolved = _resolved(totals, source, name, expression)
+    if _family(value_field(totals, name)) is None:
+        raise DeclarationError(
+            f"Dimension {name!r} of {totals.__name__} is a {type(value_field(totals, name)).__name__}, whose values "
+            "are not exactly equal or not at all: take text, whole numbers, dates, booleans, UUIDs or exact decimals.",
+            id="aggregates.E009",
+        )
     if not isinstance(expression, F):
         return _computed(totals, name, expression)
     column, given, origin = value_field(totals, name), resolved.output_field, _name(expression)
@@ -90,13 +97,14 @@ def contribution(totals: type[Totals], source: type[models.Model], name: str, ag
     column = value_field(totals, name)
     zero = Value(0, output_field=column)
     argument: Any = aggregate.source_expressions[0]
-    amount: Combinable = Value(1, output_field=column)
     if isinstance(aggregate, Sum):
         _refuse_other_scale(totals, name, column, _resolved(totals, source, name, argument).output_field)
-        amount = Coalesce(argument, zero, output_field=column)
-    elif isinstance(argument, F):
-        counted = Q((f"{_name(argument)}__isnull", False))
-        amount = Case(When(counted, then=amount), default=zero, output_field=column)
+        amount: Combinable = Coalesce(argument, zero, output_field=column)
+    else:
+        _refuse_other_scale(totals, name, column, models.BigIntegerField())
+        amount = Value(1, output_field=column)
+        if not isinstance(argument, Star):
+            amount = Case(When(IsNull(argument, False), then=amount), default=zero, output_field=column)  # noqa: FBT003
     if aggregate.filter is not None:
         amount = Case(When(aggregate.filter, then=amount), default=zero, output_field=column)
     _resolved(totals, source, name, amount)
@@ -105,6 +113,8 @@ def contribution(totals: type[Totals], source: type[models.Model], name: str, ag
 
 def condition(totals: type[Totals], source: type[models.Model], where: Q) -> Q:
     """Return the filter, once it is known to depend on the source row alone."""
+    if not isinstance(where, Q):
+        raise DeclarationError(f"The filter of {totals.__name__} is {where!r}: write where = Q(…).")
     _resolved(totals, source, "where", where)
     return where
 
@@ -131,6 +141,11 @@ def _resolved(totals: type[Totals], source: type[models.Model], name: str, expre
             "Take columns of the row itself; copy to it what another table holds.",
             id="aggregates.E005",
         ) from error
+    if getattr(resolved, "contains_aggregate", False) or getattr(resolved, "contains_over_clause", False):
+        raise DeclarationError(
+            f"{name!r} of {totals.__name__} is computed over several rows: take columns of the row itself.",
+            id="aggregates.E005",
+        )
     for part in _parts(expression):
         if isinstance(part, (Subquery, Now, Random)):
             raise DeclarationError(
@@ -138,7 +153,7 @@ def _resolved(totals: type[Totals], source: type[models.Model], name: str, expre
                 "take columns of the row itself.",
                 id="aggregates.E005",
             )
-        if isinstance(part, TimezoneMixin) and part.tzinfo is None and _truncates_datetime(source, part):
+        if _depends_on_time_zone(source, part):
             raise DeclarationError(
                 f"{name!r} of {totals.__name__} takes a date from a datetime without tzinfo, so one row would fall "
                 "into other buckets under another time zone: pass tzinfo=datetime.UTC or a ZoneInfo.",
@@ -147,15 +162,25 @@ def _resolved(totals: type[Totals], source: type[models.Model], name: str, expre
     return resolved
 
 
-def _truncates_datetime(source: type[models.Model], part: Any) -> bool:
-    resolved = part.resolve_expression(models.sql.Query(source), allow_joins=False)
+def _depends_on_time_zone(source: type[models.Model], part: Any) -> bool:
+    """Return whether a part takes a date or a time from a datetime in whatever time zone is active."""
+    if isinstance(part, F):
+        field, *lookups = _name(part).split("__")
+        column: Any = source._meta.pk if field == "pk" else source._meta.get_field(field)
+        transforms = [column.get_transform(lookup) for lookup in lookups if isinstance(column, models.DateTimeField)]
+        return any(transform is not None and issubclass(transform, TimezoneMixin) for transform in transforms)
+    if not isinstance(part, TimezoneMixin) or part.tzinfo is not None:
+        return False
+    resolved: Any = part.resolve_expression(models.sql.Query(source), allow_joins=False)  # type: ignore[attr-defined]
     return isinstance(resolved.get_source_expressions()[0].output_field, models.DateTimeField)
 
 
 def _refuse_other_scale(totals: type[Totals], name: str, column: Any, summed: Any) -> None:
     """Refuse to sum what the column would store with another scale, or not exactly."""
     exact: tuple[type[Any], ...] = (FixedDecimalField, models.IntegerField, models.DecimalField)
-    if not any(isinstance(summed, kind) and isinstance(column, kind) for kind in exact):
+    same = any(isinstance(summed, kind) and isinstance(column, kind) for kind in exact)
+    # A delta is negative as often as not, and so may one slot's share be.
+    if not same or isinstance(column, models.fields.PositiveIntegerRelDbTypeMixin):
         raise DeclarationError(
             f"Measure {name!r} of {totals.__name__} is a {type(column).__name__} but sums a {type(summed).__name__}: "
             "take FixedDecimalField for a FixedDecimalField, BigIntegerField for whole numbers.",
@@ -168,7 +193,7 @@ def _name(reference: Any) -> str:
 
 
 def _family(field: models.Field[Any, Any]) -> Any:
-    return next((family for family in FAMILIES if isinstance(field, family)), type(field))
+    return next((family for family in FAMILIES if isinstance(field, family)), None)
 
 
 def _parts(expression: Any) -> Iterator[Any]:

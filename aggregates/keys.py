@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from aggregates.deltas import EXACT
+
 DIGEST_BYTES = 15  # and one byte for the slot
 
 
@@ -45,7 +47,7 @@ def _tagged(value: Any) -> tuple[bytes, str]:  # noqa: C901, PLR0911 - one line 
     if isinstance(value, dt.date):
         return b"d", value.isoformat()
     if isinstance(value, Decimal):
-        return b"m", f"{value.normalize() + 0:f}"
+        return b"m", f"{value.normalize(EXACT) or 0:f}"
     if isinstance(value, uuid.UUID):
         return b"u", value.hex
     raise TypeError(f"A dimension value of type {type(value).__name__} cannot identify a bucket: {value!r}.")

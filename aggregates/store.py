@@ -174,7 +174,7 @@ def _is_out_of_range(error: DatabaseError) -> bool:
     cause = error.__cause__
     return (
         getattr(cause, "sqlstate", None) == "22003"  # PostgreSQL: numeric_value_out_of_range
-        or getattr(cause, "sqlite_errorname", None) == "SQLITE_CONSTRAINT_CHECK"  # FixedDecimalField.db_check
+        or getattr(cause, "sqlite_errorname", None) == "SQLITE_CONSTRAINT_NOTNULL"  # see upsert.Whole
         or (bool(error.args) and error.args[0] in {1264, 1690})  # MariaDB: out of range for a column, or a type
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import F
+from django.db.models import F, Func
 from django.db.models.expressions import Expression
 
 from aggregates.definitions import Definition
@@ -27,6 +27,24 @@ class Excluded(Expression):
     def as_mysql(self, compiler: Any, connection: Any) -> tuple[str, tuple[str | int, ...]]:
         """Compile to ``VALUES(column)``, as MariaDB has it."""
         return f"VALUES({compiler.quote_name_unless_alias(self.output_field.column)})", ()
+
+
+class Whole(Func):
+    """A whole number that stays one: SQLite turns a sum that overflows into a float.
+
+    NULL takes its place, which no measure may be, so that the write is refused.
+    """
+
+    template = "%(expressions)s"
+    arity = 1
+
+    def as_sqlite(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, tuple[str | int, ...]]:
+        """Compile to a CASE over the type of the value."""
+        return self.as_sql(
+            compiler,
+            connection,
+            template="CASE WHEN typeof(%(expressions)s) = 'integer' THEN %(expressions)s END",
+        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,7 @@ def _compile(definition: Definition, connection: BaseDatabaseWrapper, *, correct
     quote: Any = connection.ops.quote_name
     meta = definition.totals._meta
     expression = _expressions(definition, connection)
-    sets = {name: expression(F(name) + Excluded(_field(definition, name))) for name in definition.measures}
+    sets = {name: expression(Whole(F(name) + Excluded(_field(definition, name)))) for name in definition.measures}
     guard = ""
     if corrects:
         taken = ("rollup", "slot", *definition.dimensions, "generation")  # this one last, see _tail

@@ -37,6 +37,8 @@ FAMILIES: tuple[tuple[type[Any], ...], ...] = (
     (models.CharField, models.TextField),
 )
 
+UNSIGNED = (models.PositiveIntegerField, models.PositiveSmallIntegerField, models.PositiveBigIntegerField)
+
 
 def dimension(totals: type[Totals], source: type[models.Model], name: str, expression: Any) -> Combinable:
     """Return the expression of a dimension, cast to the column's type where it is computed."""
@@ -180,7 +182,7 @@ def _refuse_other_scale(totals: type[Totals], name: str, column: Any, summed: An
     exact: tuple[type[Any], ...] = (FixedDecimalField, models.IntegerField, models.DecimalField)
     same = any(isinstance(summed, kind) and isinstance(column, kind) for kind in exact)
     # A delta is negative as often as not, and so may one slot's share be.
-    if not same or isinstance(column, models.fields.PositiveIntegerRelDbTypeMixin):
+    if not same or isinstance(column, UNSIGNED):
         raise DeclarationError(
             f"Measure {name!r} of {totals.__name__} is a {type(column).__name__} but sums a {type(summed).__name__}: "
             "take FixedDecimalField for a FixedDecimalField, BigIntegerField for whole numbers.",

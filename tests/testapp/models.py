@@ -115,7 +115,7 @@ class Reading(Tracked):
     """What a machine read. A raw reading is calibrated by the receiver below, which saves it again."""
 
     machine = models.CharField(max_length=20)
-    level = models.IntegerField()
+    level = models.BigIntegerField()
     raw = models.BooleanField(default=False)
     read_at = models.DateTimeField(null=True)
 

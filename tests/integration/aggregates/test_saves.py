@@ -109,13 +109,23 @@ def test_the_active_time_zone_changes_no_bucket(warehouse: Warehouse) -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [["quantity"], ["note"], ["item"], ["item_id"], ["kind", "note"], [], {"value"}, ("quantity", "kind")],
+    [
+        ["quantity"],
+        ["note"],
+        ["item"],
+        ["item_id"],
+        ["kind", "note"],
+        [],
+        {"value"},
+        ("quantity", "kind"),
+        ["inspector"],
+    ],
     ids=str,
 )
 def test_update_fields_counts_what_is_stored_and_nothing_else(warehouse: Warehouse, names: Any) -> None:
     movement = warehouse.moved()
     movement.quantity, movement.kind, movement.item = 100, "out", warehouse.nut
-    movement.value, movement.note = Decimal(9), "changed"
+    movement.value, movement.note, movement.inspector = Decimal(9), "changed", "ada"
     movement.save(update_fields=names)
     assert_exact()
 

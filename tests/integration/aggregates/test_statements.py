@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.integration.aggregates.conftest import Warehouse
 from tests.integration.aggregates.exactness import assert_exact
-from tests.testapp.models import Carrier, Item, Movement, Site, Ticket
+from tests.testapp.models import Carrier, Item, Movement, MovementTotals, Site, Ticket
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +66,23 @@ def test_a_change_costs_a_locked_read_a_read_and_one_upsert() -> None:
     ran = statements(ticket.save)
     assert [sql.split()[0] for sql in ran] == ["SELECT", "UPDATE", "SELECT", "INSERT"]
     assert ("FOR UPDATE" in ran[0]) == connection.features.has_select_for_update
+
+
+def test_totals_are_written_in_the_order_of_their_keys(warehouse: Warehouse) -> None:
+    """So that two writers of the same totals wait for each other instead of deadlocking."""
+    written: list[list[uuid.UUID]] = []
+
+    def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's
+        if sql.startswith('INSERT INTO "testapp_movementtotals"'):
+            width = len(MovementTotals._meta.concrete_fields)
+            written.append([uuid.UUID(str(key)) for key in params[::width]])
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        Movement.objects.bulk_create([warehouse.movement(kind=str(n), quantity=n) for n in range(20)])
+    (keys,) = written
+    assert len(keys) > 20
+    assert keys == sorted(keys)
 
 
 Parents = tuple[Site, Item, Carrier]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +15,9 @@ from django.test.utils import CaptureQueriesContext
 import aggregates
 from aggregates.exceptions import OutsideTransaction, TotalOutOfRange
 from aggregates.fields import MAX_VALUE
-from tests.integration.aggregates.conftest import Warehouse
+from tests.integration.aggregates.conftest import NOON, Warehouse
 from tests.integration.aggregates.exactness import assert_exact, stored
-from tests.testapp.models import Movement, MovementTotals, Ticket, TicketTotals
+from tests.testapp.models import Movement, MovementTotals, Reading, ReadingTotals, Ticket, TicketTotals
 
 pytestmark = pytest.mark.django_db
 
@@ -157,6 +158,31 @@ def test_a_write_that_takes_a_total_out_of_range_is_refused_whole(write: Callabl
         write(ticket)
     assert sorted(Ticket.objects.values_list()) == rows
     assert stored(TicketTotals, "gate") == totals
+    assert_exact()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("write", [write for _name, write in WRITES], ids=[name for name, _write in WRITES])
+def test_a_refused_write_whose_error_the_caller_swallows_is_not_committed(write: Callable[[Any], Any]) -> None:
+    for price in (-1, MAX_VALUE, 1):
+        Ticket.objects.create(gate="a", price=price)
+    ticket = Ticket.objects.create(gate="b", price=5)
+    rows = sorted(Ticket.objects.values_list())
+    with transaction.atomic(), suppress(TotalOutOfRange):
+        write(ticket)
+    assert sorted(Ticket.objects.values_list()) == rows
+    assert_exact()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_whole_number_total_that_would_leave_its_range_is_refused(sign: int) -> None:
+    Reading.objects.create(machine="a", level=sign * (2**63 - 1))
+    Reading.objects.create(machine="b", level=5, read_at=NOON)
+    with pytest.raises(TotalOutOfRange), transaction.atomic():
+        Reading.objects.create(machine="a", level=sign * 2)
+    with pytest.raises(TotalOutOfRange), transaction.atomic():
+        Reading.objects.filter(machine="b").update(machine="a", level=sign * 3)
+    assert stored(ReadingTotals, "machine") == {("a",): (sign * (2**63 - 1), 1), ("b",): (5, 1)}
     assert_exact()
 
 

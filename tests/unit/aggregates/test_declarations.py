@@ -56,14 +56,16 @@ def column(kind: type[models.Field], **options: Any) -> models.Field:
 
 
 def foreign_key(on_delete: Any = models.DO_NOTHING, **options: Any) -> models.ForeignKey:
-    return models.ForeignKey(Item, null=True, on_delete=on_delete, **{"db_constraint": False, "related_name": "+", **options})
+    return models.ForeignKey(
+        Item, null=True, on_delete=on_delete, **{"db_constraint": False, "related_name": "+", **options}
+    )
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no source": ({"source": ...}, "source is None"),
     "a source that is not installed": ({"source": "nowhere.Nothing"}, "installed model"),
     "an unknown word": ({"dimension": {}}, "unknown \\['dimension'\\]"),
-    "no measures": ({"measures": {}, "fields": {"count": column(models.BigIntegerField)}}, "declares no measures"),
+    "no measures": ({"measures": {}, "fields": {"count": None}}, "declares no measures"),
     "no rollups": ({"rollups": ()}, "declares no rollups"),
     "a rollup of an unknown dimension": ({"rollups": (Rollup("colour"),)}, "names \\['colour'\\]"),
     "two rollups of one name": ({"rollups": (KIND, Rollup("kind", slots=2))}, "one name"),
@@ -86,9 +88,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"fields": {"day": column(models.DateField)}, "dimensions": {"day": F("moved_at")}},
         "TruncDate",
     ),
-    "a dimension too short for its source": ({"fields": {"kind": column(models.CharField, max_length=3)}}, "max_length"),
+    "a dimension too short for its source": (
+        {"fields": {"kind": column(models.CharField, max_length=3)}},
+        "max_length",
+    ),
     "a float dimension": (
-        {"fields": {"ratio": column(models.FloatField)}, "dimensions": {"ratio": Cast("quantity", models.FloatField())}},
+        {
+            "fields": {"ratio": column(models.FloatField)},
+            "dimensions": {"ratio": Cast("quantity", models.FloatField())},
+        },
         "ratio",
     ),
     "a JSON dimension": (
@@ -158,7 +166,9 @@ def test_a_declaration_that_cannot_work_is_refused_and_told_what_to_write(declar
 
 def test_a_class_without_a_declaration_is_refused() -> None:
     with pytest.raises(DeclarationError, match="inner class Aggregate"):
-        define(type("BareTotals", (Totals,), {"__module__": __name__, "Meta": type("Meta", (), {"app_label": "testapp"})}))
+        define(
+            type("BareTotals", (Totals,), {"__module__": __name__, "Meta": type("Meta", (), {"app_label": "testapp"})})
+        )
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,9 @@ def test_what_cannot_be_kept_exactly_is_refused(value: Any) -> None:
         exact(value)
 
 
-@pytest.mark.parametrize("value", [value for value in REFUSED if value is not None], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [value for value in REFUSED if value is not None], ids=lambda value: type(value).__name__
+)
 def test_what_is_refused_is_a_validation_error_to_forms(value: Any) -> None:
     with pytest.raises(ValidationError):
         FixedDecimalField().to_python(value)

@@ -50,7 +50,7 @@ def test_moving_characters_between_neighbours_gives_another_key(text: str, cut: 
     [
         [[None], [""], ["None"], ["n"], ["\0"], [], [None, None], [0], [False], ["0"], ["False"]],
         [[1], ["1"], [True], [Decimal(1)], [uuid.UUID(int=1)], ["i"], [-1]],
-        [["a", "b"], ["ab", ""], ["", "ab"], ["ab"], ["a", None, "b"], ["b", "a"], ["a\0\0\0\x01sb"]],
+        [["a", "b"], ["asb"], ["ab", ""], ["", "ab"], ["ab"], ["a", None, "b"], ["b", "a"], ["a\0\0\0\x01sb"]],
         [["a\0\0\0\x01s", "b"], ["a", "\0\0\0\x01sb"], ["s\0\0\0\x01a"], ["a"]],
         [[dt.date(2026, 1, 1)], ["2026-01-01"], [dt.datetime(2026, 1, 1)], [dt.datetime(2026, 1, 1, tzinfo=dt.UTC)]],
         [["é"], ["e\u0301"], ["E"], ["e"], ["e "]],
@@ -95,7 +95,7 @@ def test_a_key_does_not_depend_on_the_decimal_context() -> None:
         assert bucket_key("r", values) == key
 
 
-@pytest.mark.parametrize("value", [1.5, b"bytes", [], {}, dt.timedelta(1), dt.time(1), object()], ids=repr)
+@pytest.mark.parametrize("value", [1.5, b"bytes", [], {}, dt.timedelta(1), dt.time(1)], ids=repr)
 def test_a_value_that_cannot_identify_a_bucket_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="cannot identify a bucket"):
         bucket_key("r", [value])

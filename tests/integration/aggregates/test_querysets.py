@@ -11,7 +11,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import FieldError
 from django.db import transaction
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Avg, Case, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Concat
 
 from aggregates.exceptions import UntrackedWrite
@@ -191,8 +191,6 @@ def test_an_update_of_one_totals_columns_alone_counts_in_each_declaration(rows: 
 
 
 def test_no_average_of_exact_decimals_is_offered() -> None:
-    from django.db.models import Avg
-
     Ticket.objects.create(gate="a", price=Decimal("0.0001"))
     Ticket.objects.create(gate="a", price=Decimal("0.0002"))
     with pytest.raises((TypeError, FieldError), match="divide its sum by the count"):

@@ -37,7 +37,7 @@ def after_the_first(words: str, act: Callable[[], None]) -> Iterator[None]:
     """Act once, right after the first statement that contains ``words``."""
     acted: list[bool] = []
 
-    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's
+    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         result = execute(sql, params, many, context)
         if words in sql and not acted:
             acted.append(True)

@@ -72,7 +72,7 @@ def test_totals_are_written_in_the_order_of_their_keys(warehouse: Warehouse) -> 
     """So that two writers of the same totals wait for each other instead of deadlocking."""
     written: list[list[uuid.UUID]] = []
 
-    def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django's
+    def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith('INSERT INTO "testapp_movementtotals"'):
             width = len(MovementTotals._meta.concrete_fields)
             written.append([uuid.UUID(str(key)) for key in params[::width]])

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 import aggregates
+from aggregates import ledger
 from aggregates.exceptions import OutsideTransaction, TotalOutOfRange
 from aggregates.fields import MAX_VALUE
 from tests.integration.aggregates.conftest import NOON, Warehouse
@@ -201,8 +202,6 @@ def test_a_batch_is_a_transaction() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_receiver_called_outside_a_transaction_refuses() -> None:
-    from aggregates import ledger
-
     with pytest.raises(OutsideTransaction, match="Tracked"):
         ledger.of("default")
 

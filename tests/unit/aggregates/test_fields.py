@@ -86,7 +86,7 @@ def test_a_number_out_of_range_is_refused_before_any_conversion(text: str) -> No
 @pytest.mark.parametrize(
     ("given_", "kept"),
     [("-0.00", "0"), (Decimal("-0"), "0"), (-0.0, "0"), (0.1, "0.1"), ("7.5", "7.5"), (Decimal("1E+2"), "100"),
-     ("0E+1000", "0"), (MAX_VALUE, str(MAX_VALUE)), (str(MIN_VALUE), str(MIN_VALUE)), ("1.50000000000000000000", "1.5")],
+     ("0E+1000", "0"), (MAX_VALUE, str(MAX_VALUE)), (str(MIN_VALUE), str(MIN_VALUE)), ("1.5000000000000000000", "1.5")],
 )  # fmt: skip
 def test_a_number_is_kept_with_four_places(given_: Any, kept: str) -> None:
     assert f"{exact(given_):f}" == f"{Decimal(kept):.4f}"

@@ -35,29 +35,37 @@ class Report:
         self.checked_at = checked_at
         self.corrects = corrects
         self.buckets = self.drifted = self.corrected = 0
+        self._begun = False
 
     @property
     def clean(self) -> bool:
         """Whether no drift was found."""
         return not self.drifted
 
+    def __enter__(self) -> Self:
+        """Begin to take in findings."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Print what stands after the findings, unless an error cut them short."""
+        if kind is None:
+            self._begin_once()
+            self.end()
+
     def add(self, definition: Definition, comparison: Comparison, *, corrected: int = 0) -> None:
         """Take in one chunk and print what drifted."""
+        self._begin_once()
         self.buckets += comparison.buckets
         self.corrected += corrected
         for finding in comparison.drift:
             self.drifted += 1
             self.finding(definition, finding)
 
-    def __enter__(self) -> Self:
-        """Print what stands before the findings."""
-        self.begin()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Print what stands after them."""
-        if kind is None:
-            self.end()
+    def _begin_once(self) -> None:
+        # Not before there is something to report: what cannot run prints nothing.
+        if not self._begun:
+            self._begun = True
+            self.begin()
 
     def begin(self) -> None:
         """Print what stands before the findings."""

@@ -129,6 +129,12 @@ def calibrate(instance: Reading, **_signal: object) -> None:
         instance.save()
 
 
+class RemoteReading(Reading):
+    """A reading that came from afar."""
+
+    station = models.CharField(max_length=20)
+
+
 class ReadingTotals(Totals):
     """Levels by machine and by hour."""
 
@@ -151,6 +157,14 @@ class Ticket(Tracked):
     code = models.CharField(max_length=20, null=True, unique=True)
     gate = models.CharField(max_length=20)
     price = FixedDecimalField()
+
+
+class SeasonTicket(Ticket):
+    """A ticket with a number of its own, which is its key: the ticket's id is not."""
+
+    number = models.BigAutoField(primary_key=True)
+    ticket = models.OneToOneField(Ticket, parent_link=True, on_delete=models.CASCADE, related_name="season")
+    holder = models.CharField(max_length=20)
 
 
 class TicketTotals(Totals):

@@ -88,7 +88,7 @@ def _restricted(definition: Definition, queryset: models.QuerySet[Any]) -> model
     if plain and _table(query.model) is _table(definition.source):
         rows.query.where = query.where.clone()
         return rows
-    return rows.filter(pk__in=queryset.order_by().values("pk"))
+    return rows.filter(pk__in=queryset.order_by().values(definition.source._meta.pk.name))
 
 
 def _table(model: Any) -> Any:

@@ -64,12 +64,12 @@ class Ledger:
     def begin_save(self, definition: Definition, instance: models.Model, *, inserts: bool) -> None:
         """Read and lock the row about to be saved; not where it is certain to be inserted."""
         self._read_queue()
-        locked = images.lock(definition, self.using, () if inserts else keys_of(instance))
+        locked = images.lock(definition, self.using, () if inserts else keys_of(definition, instance))
         self._begin(InstanceSave(self, definition, instance, locked))
 
     def end_save(self, definition: Definition, instance: models.Model, *, created: bool) -> None:
         """Apply what the save changed."""
-        keys = keys_of(instance)
+        keys = keys_of(definition, instance)
         write = self._latest(InstanceSave, definition, lambda write: write.keys == keys)
         if write is None or not (created or write.existed or write.disturbed):
             raise ConcurrentInsert(
@@ -86,11 +86,11 @@ class Ledger:
 
     def queue_delete(self, definition: Definition, instance: models.Model) -> None:
         """Note a row that the collector will delete; all of them are read in one statement."""
-        self._queued.setdefault(definition, set()).update(keys_of(instance))
+        self._queued.setdefault(definition, set()).update(keys_of(definition, instance))
 
     def end_delete(self, definition: Definition, instance: models.Model) -> None:
         """Note that a row is gone, and apply the delta of all once the last one is."""
-        keys = keys_of(instance)
+        keys = keys_of(definition, instance)
         write = self._latest(CollectedDelete, definition, lambda write: keys <= write.remaining)
         if write is None:
             return

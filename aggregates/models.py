@@ -92,8 +92,9 @@ class Tracked(models.Model):
             # Django skips the UPDATE for a new instance whose key has a default.
             defaulted = all(f.has_default() or f.has_db_default() for f in self._meta.pk_fields)
             self._wrote = False
-            self._inserts = force_insert is True or (
-                adding and defaulted and not (raw or force_update or update_fields)
+            # The row of a parent in another table may be there already, whatever is said of this one.
+            self._inserts = not self._meta.parents and (
+                force_insert is True or (adding and defaulted and not (raw or force_update or update_fields))
             )
             try:
                 super(Tracked, self).save_base(raw, force_insert, force_update, using, update_fields)

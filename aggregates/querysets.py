@@ -51,19 +51,19 @@ class TrackedQuerySet(models.QuerySet[M]):
 
         def operation() -> int:
             with ledger.of(self.db).rewriting(definitions, self) as keys:
-                return self._update_rows(keys, kwargs)
+                return self._update_rows(definitions[0], keys, kwargs)
 
         return transactions.run(operation, using=self.db)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
-    def _update_rows(self, keys: Collection[Any], kwargs: dict[str, Any]) -> int:
+    def _update_rows(self, definition: Definition, keys: Collection[Any], kwargs: dict[str, Any]) -> int:
         if not keys:
             return 0
         if not connections[self.db].features.has_select_for_update:
             # SQLite has one writer, this one: no row can have joined since the rows were read.
             return super().update(**kwargs)
-        return super(TrackedQuerySet, self.filter(pk__in=keys)).update(**kwargs)
+        return super(TrackedQuerySet, self.filter(**{f"{definition.source._meta.pk.name}__in": keys})).update(**kwargs)
 
     def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:
         """Update the given fields of the instances; see Django's ``bulk_update``."""
@@ -104,7 +104,9 @@ class TrackedQuerySet(models.QuerySet[M]):
     delete.queryset_only = True  # type: ignore[attr-defined]
 
     def _raw_delete(self, using: str | None) -> int:
-        definitions = self._tracked()
+        # Deleting a multi-table child's own row alone leaves the source row, whose delete comes by itself.
+        concrete = self.model._meta.concrete_model
+        definitions = [d for d in self._tracked() if d.source._meta.concrete_model is concrete]
         if not definitions:
             return super()._raw_delete(using)
         rows = self.using(using)

@@ -59,14 +59,14 @@ class InstanceSave(Write):
     """The save of one instance, whose key may be known only once it is inserted."""
 
     def __init__(self, ledger: Ledger, definition: Definition, instance: models.Model, locked: images.Locked) -> None:
-        super().__init__(ledger, definition, keys_of(instance), locked.image)
+        super().__init__(ledger, definition, keys_of(definition, instance), locked.image)
         self._instance = instance
         self.existed = bool(locked.keys)
 
     @property
     def keys(self) -> frozenset[Any]:
         """Return the key the save began with, or else the one it was given since."""
-        return self._keys or keys_of(self._instance)
+        return self._keys or keys_of(self.definition, self._instance)
 
 
 class CollectedDelete(Write):
@@ -77,6 +77,14 @@ class CollectedDelete(Write):
         self.remaining = set(keys)
 
 
-def keys_of(instance: models.Model) -> frozenset[Any]:
-    """Return the key of an instance as the database knows it; none where it has none yet."""
-    return frozenset() if instance.pk is None else frozenset({instance._meta.pk.to_python(instance.pk)})
+def keys_of(definition: Definition, instance: models.Model) -> frozenset[Any]:
+    """Return the key of the source row of an instance as the database knows it; none where it has none yet.
+
+    A child in a table of its own may have another key than the source row it extends.
+    """
+    field: Any = definition.source._meta.pk
+    link: Any = instance._meta.get_ancestor_link(definition.source)
+    key = getattr(instance, field.attname)
+    if key is None and link is not None:
+        key = getattr(instance, link.attname)
+    return frozenset() if key is None or hasattr(key, "resolve_expression") else frozenset({field.to_python(key)})

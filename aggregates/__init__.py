@@ -16,3 +16,10 @@ def batch(using: str = DEFAULT_ALIAS) -> AbstractContextManager[None]:
     from aggregates import ledger  # models are not loaded yet when this package is imported
 
     return ledger.batch(using)
+
+
+def untracked(source: str, using: str = DEFAULT_ALIAS) -> AbstractContextManager[None]:
+    """Let a migration's ``RunPython`` write a source's historical model; see ``historical.untracked``."""
+    from aggregates import historical
+
+    return historical.untracked(source, using)

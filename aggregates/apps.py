@@ -14,8 +14,9 @@ class AggregatesConfig(AppConfig):
 
     def ready(self) -> None:
         """Resolve every declaration and start watching its source."""
-        from aggregates import checks, readiness, receivers, registry  # noqa: F401 - checks register themselves
+        from aggregates import checks, historical, readiness, receivers, registry  # noqa: F401 - checks register themselves
 
         registry.load()
         receivers.connect()
+        historical.connect()
         readiness.connect()

@@ -27,6 +27,11 @@ def bucket_key(rollup: str, values: Iterable[Any], slot: int = 0) -> uuid.UUID:
     return uuid.UUID(bytes=digest.digest() + bytes((slot,)))
 
 
+def home(key: uuid.UUID) -> uuid.UUID:
+    """Return the key of slot 0 of the same bucket."""
+    return uuid.UUID(int=key.int & ~0xFF)
+
+
 def _encoded(value: Any) -> bytes:
     tag, text = _tagged(value)
     payload = text.encode()

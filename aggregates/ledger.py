@@ -8,10 +8,12 @@ is closed, less that image. Nothing here outlives the transaction.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
@@ -20,8 +22,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from aggregates import deltas, images, store, transactions
 from aggregates.definitions import Definition
 from aggregates.exceptions import ConcurrentInsert
+from aggregates.keys import home
+from aggregates.signals import totals_changed
 from aggregates.undo import TransactionLog
 from aggregates.writes import CollectedDelete, InstanceSave, Write, keys_of
+
+logger = logging.getLogger(__name__)
 
 W = TypeVar("W", bound=Write)
 
@@ -31,11 +37,12 @@ class Ledger:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.using = connection.alias
-        self._log = TransactionLog(connection)
+        self._log = TransactionLog(connection, self._tell)
         self._open: list[Write] = []
         self._queued: dict[Definition, set[Any]] = {}
         self._batches = 0
         self._pending: list[tuple[int, Definition, deltas.Delta]] = []
+        self._changed: list[tuple[int, Definition, frozenset[UUID]]] = []
         # In front: on leaving, Django's execute_wrapper() takes off the last one, whose ever it is.
         connection.execute_wrappers.insert(0, self._before_statement)
 
@@ -50,14 +57,32 @@ class Ledger:
     def begin_transaction(self) -> None:
         """Forget what an earlier transaction left behind; does nothing within one."""
         if self._log.begin():
-            self._open, self._pending, self._queued = [], [], {}
+            self._open, self._pending, self._queued, self._changed = [], [], {}, []
 
     def apply(self, definition: Definition, delta: deltas.Delta) -> None:
         """Apply a delta to the totals: now, or when the batch ends."""
         if self._batches:
             self._pending.append((self.moment(), definition, delta))
         elif delta:
-            store.apply(definition, self.using, delta)
+            self.changed(definition, store.apply(definition, self.using, delta))
+
+    def changed(self, definition: Definition, keys: Iterable[UUID]) -> None:
+        """Note rows of totals that were written, for those who want to hear of it after the commit."""
+        if totals_changed.has_listeners(definition.totals):
+            self._changed.append((self.moment(), definition, frozenset(map(home, keys))))
+
+    def _tell(self) -> None:
+        """Send what changed and was not rolled back; the transaction is committed."""
+        told: defaultdict[Definition, set[UUID]] = defaultdict(set)
+        for moment, definition, keys in self._changed:
+            if not self.undone(moment):
+                told[definition] |= keys
+        self._changed = []
+        for definition, found in told.items():
+            answers = totals_changed.send_robust(definition.totals, using=self.using, keys=frozenset(found))
+            for receiver, answer in answers:
+                if isinstance(answer, Exception):
+                    logger.error("%r failed on changed totals of %s", receiver, definition.label, exc_info=answer)
 
     # Instance saves: pre_save opens, post_save closes.
 
@@ -181,7 +206,7 @@ class Ledger:
                 held[definition].extend(delta.items())
         for definition, items in held.items():
             if delta := deltas.add(items):
-                store.apply(definition, self.using, delta)
+                self.changed(definition, store.apply(definition, self.using, delta))
 
     # Writes within writes
 

@@ -11,7 +11,7 @@ from django.db.models.constants import OnConflict
 from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
 
-from aggregates import conflicts, ledger, receivers, registry, transactions
+from aggregates import conflicts, historical, ledger, receivers, registry, transactions
 from aggregates.batches import batched
 from aggregates.definitions import Definition
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
@@ -29,6 +29,8 @@ class TrackedQuerySet(models.QuerySet[M]):
     """Keys of the rows that the last insert that ignored conflicts put in."""
 
     def _tracked(self) -> list[Definition]:
+        if historical.is_historical(self.model):
+            historical.refuse(self.model, self.db)
         return registry.watching(self.model)
 
     def update(self, **kwargs: Any) -> int:
@@ -232,3 +234,5 @@ class _ForeignReceiversOnly(Collector):
 
 class TrackedManager(models.Manager.from_queryset(TrackedQuerySet)):  # type: ignore[misc]
     """The manager of a tracked model. Derive your own from it, or from TrackedQuerySet."""
+
+    use_in_migrations = True  # so that historical models refuse what they cannot keep exact

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aggregates import conf, drift, folding, readiness, runs, store, transactions
+from aggregates import conf, drift, folding, ledger, readiness, runs, store, transactions
 from aggregates.batches import batched
 from aggregates.definitions import Definition
 from aggregates.drift import Chunk, Comparison, Finding
@@ -100,4 +100,10 @@ def _correct(definition: Definition, findings: list[Finding], using: str) -> int
         store.Row(finding.rollup, finding.values, finding.difference, generation=finding.generation + 1)
         for finding in findings
     ]
-    return transactions.run(lambda: store.correct(definition, using, rows), using=using)
+
+    def correct() -> int:
+        applied = store.correct(definition, using, rows)
+        ledger.of(using).changed(definition, (row.key for row in rows))
+        return applied
+
+    return transactions.run(correct, using=using)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from django.db import DatabaseError, connections, models
@@ -35,14 +36,14 @@ class Row:
     slot: int = 0
     generation: int = 0
 
-    @property
+    @cached_property
     def key(self) -> uuid.UUID:
         """Return the primary key of the row."""
         return bucket_key(self.rollup.name, self.values, self.slot)
 
 
-def apply(definition: Definition, using: str, delta: deltas.Delta) -> None:
-    """Add a delta to every rollup, in one upsert (per 500 rows)."""
+def apply(definition: Definition, using: str, delta: deltas.Delta) -> list[uuid.UUID]:
+    """Add a delta to every rollup, in one upsert (per 500 rows); return the keys of the rows written."""
     transactions.require(using)
     connection = connections[using]
     names = list(definition.dimensions)
@@ -53,6 +54,7 @@ def apply(definition: Definition, using: str, delta: deltas.Delta) -> None:
         projected = deltas.project(delta, positions)
         rows += [Row(rollup, values, amounts, slot) for values, amounts in projected.items()]
     _write(definition, connection, upsert.adding(definition, connection), rows)
+    return [row.key for row in rows]
 
 
 def correct(definition: Definition, using: str, rows: Iterable[Row]) -> int:

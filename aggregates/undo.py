@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,8 +16,12 @@ FIRST_LETTERS = frozenset({"SA", "RO"})  # a quick look before the pattern: ever
 class _Transaction:
     """Stands in Django's list of on-commit callbacks for as long as the transaction lasts."""
 
+    def __init__(self, committed: Callable[[], None]) -> None:
+        self._committed = committed
+
     def __call__(self) -> None:
-        """Do nothing on commit: being in the list is all it is for."""
+        """Pass on that the transaction is committed."""
+        self._committed()
 
 
 class TransactionLog:
@@ -26,9 +31,10 @@ class TransactionLog:
     only those of ``atomic()``; the statements themselves are seen by an execute wrapper.
     """
 
-    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, committed: Callable[[], None]) -> None:
         self._connection = weakref.ref(connection)
-        self._transaction = _Transaction()
+        self._committed = committed
+        self._transaction = _Transaction(committed)
         self._now = 0
         self._savepoints: dict[str, int] = {}
         self._undone: list[tuple[int, int]] = []
@@ -47,7 +53,7 @@ class TransactionLog:
         if not self.ended:
             return False
         connection: Any = self._connection()
-        self._transaction, self._now = _Transaction(), 0
+        self._transaction, self._now = _Transaction(self._committed), 0
         self._savepoints, self._undone = {}, []
         connection.on_commit(self._transaction)
         return True

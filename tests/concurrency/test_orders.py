@@ -1,0 +1,150 @@
+"""Two writers, statement by statement, in every order there is."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import itertools
+import threading
+import time
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, connections, transaction
+
+from aggregates import transactions
+from expenses.models import Category, Expense
+from tests.concurrency.threads import PATIENCE
+from tests.exactness import assert_totals_match
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL which session waits for a lock"),
+]
+
+STEPS = 4  # read and lock, write, read again and add the delta, commit
+
+
+class Stepper:
+    """A writer in a thread of its own that waits before each step for leave to take it."""
+
+    def __init__(self, operation):
+        self.leave = threading.Semaphore(0)
+        self.waiting = threading.Event()
+        self.error = None
+        self.pid = None
+        self.thread = threading.Thread(target=self.run, args=(operation,))
+        self.thread.start()
+
+    def run(self, operation):
+        try:
+            connection.ensure_connection()
+            self.pid = connection.connection.info.backend_pid
+            with connection.execute_wrapper(self.before_statement):
+                transactions.run(lambda: self.transact(operation))
+        except Exception as error:  # noqa: BLE001 - looked at by the test
+            self.error = error
+        finally:
+            connections.close_all()
+
+    def transact(self, operation):
+        operation()
+        self.pause()
+
+    def before_statement(self, execute, sql, params, many, context):
+        # The post-image and the delta are one step: nobody else can tell them apart.
+        if not sql.startswith(('SELECT "expenses_expense"."owner_id"', "SAVEPOINT", "RELEASE")):
+            self.pause()
+        return execute(sql, params, many, context)
+
+    def pause(self):
+        self.waiting.set()
+        assert self.leave.acquire(timeout=PATIENCE)
+
+    @property
+    def blocked(self):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s", [self.pid])
+            return cursor.fetchone() == (True,)
+
+    def step(self):
+        """Let the writer take one step, up to the next, its end, or a lock that the other one holds."""
+        if not self.waiting.is_set():
+            return  # it still waits for a lock
+        self.waiting.clear()
+        self.leave.release()
+        deadline = time.monotonic() + PATIENCE
+        while not self.waiting.wait(0.001) and self.thread.is_alive() and not self.blocked:
+            assert time.monotonic() < deadline, "a step is never taken"
+
+
+def finish(writers):
+    """Let the writers take all the steps that are left, and return the errors they ended with."""
+    while any(writer.thread.is_alive() for writer in writers):
+        for writer in writers:
+            writer.leave.release()
+            writer.thread.join(0.001)
+    return [writer.error for writer in writers]
+
+
+def orders():
+    for chosen in itertools.combinations(range(2 * STEPS), STEPS):
+        yield "".join("A" if step in chosen else "B" for step in range(2 * STEPS))
+
+
+@pytest.fixture
+def ledgers():
+    owner = User.objects.create(username="owner")
+    food, travel = (Category.objects.create(name=name) for name in ("food", "travel"))
+    one, two = (
+        Expense.objects.create(owner=owner, category=food, amount=10, currency="EUR", spent_on=dt.date(2026, 3, n))
+        for n in (1, 1)
+    )
+    return owner, food, travel, one, two
+
+
+def changed(expense, **values):
+    mine = copy.copy(expense)
+    for name, value in values.items():
+        setattr(mine, name, value)
+    return mine.save
+
+
+def updated(**values):
+    return lambda: Expense.objects.filter(status="submitted").update(**values)
+
+
+def inserted(owner, category):
+    return lambda: Expense(
+        owner=owner, category=category, amount=Decimal(3), currency="EUR", spent_on=dt.date(2026, 9, 9)
+    ).save()
+
+
+SCENARIOS = {
+    "the same row": lambda o, food, travel, one, two: (changed(one, amount=20), changed(one, category=travel)),
+    "the same bucket": lambda o, food, travel, one, two: (changed(one, amount=20), changed(two, amount=30)),
+    "opposite moves": lambda o, food, travel, one, two: (changed(one, category=travel), changed(two, category=None)),
+    "a new bucket": lambda o, food, travel, one, two: (inserted(o, travel), inserted(o, travel)),
+    "a delete and a change": lambda o, food, travel, one, two: (
+        lambda: Expense.objects.filter(pk=one.pk).delete(),
+        changed(one, amount=50),
+    ),
+    "an update and an insert": lambda o, food, travel, one, two: (updated(amount=5), inserted(o, food)),
+    "two updates": lambda o, food, travel, one, two: (updated(category=travel), updated(status="approved")),
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_no_order_of_the_steps_of_two_writers_loses_anything(ledgers, scenario):
+    for order in orders():
+        with transaction.atomic():
+            Expense.objects.all().delete()
+            Expense.objects.bulk_create(ledgers[3:])
+        writers = dict(zip("AB", map(Stepper, scenario(*ledgers)), strict=True))
+        for writer in writers.values():
+            assert writer.waiting.wait(PATIENCE)
+        for turn in order:
+            writers[turn].step()
+        assert finish(writers.values()) == [None, None], order
+        assert_totals_match()

@@ -51,6 +51,7 @@ def test_every_page_answers(admin_client: Client, owner: Any) -> None:
     assert {page: admin_client.get(page).status_code for page in pages} == dict.fromkeys(pages, 200)
 
 
+@pytest.mark.guarantee("admin: add, change, delete", "exact")
 def test_adding_changing_and_deleting_keep_totals_exact(admin_client: Client, form: dict[str, Any]) -> None:
     assert admin_client.post(f"{EXPENSES}add/", form).status_code == 302
     one = Expense.objects.get()
@@ -65,6 +66,7 @@ def test_adding_changing_and_deleting_keep_totals_exact(admin_client: Client, fo
     assert_totals_are_live()
 
 
+@pytest.mark.guarantee("admin: editing in the list, deleting the selected", "exact")
 def test_editing_in_the_list_and_deleting_the_selected_keep_totals_exact(admin_client: Client, owner: Any) -> None:
     both = [expense(owner), expense(owner, spent_on=dt.date(2026, 3, 1))]
     edited = {
@@ -88,10 +90,12 @@ def test_deleting_a_category_leaves_its_expenses_uncategorised(admin_client: Cli
     assert_totals_are_live()
 
 
+@pytest.mark.guarantee("PROTECT", "exact")
 def test_an_owner_with_expenses_cannot_be_deleted(admin_client: Client, owner: Any) -> None:
     expense(owner)
     admin_client.post(f"/admin/auth/user/{owner.pk}/delete/", {"post": "yes"})
     assert get_user_model().objects.filter(pk=owner.pk).exists()
+    assert_totals_are_live()
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_two_imports_of_the_same_rows_add_each_once_between_them(options: Option
     assert_totals_are_live()
 
 
-@pytest.mark.postgresql  # with one writer nobody comes between
+@pytest.mark.row_locks  # with one writer nobody comes between
 def test_of_two_imports_that_differ_one_is_told_what_the_other_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     """The other import comes between this one's look at what is stored and its write."""
     look, others = storing.stored, [stream("1,ada,Taxi,2026-01-31,7")]

@@ -60,6 +60,16 @@ class CategoryAdmin(ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
 
 
+class LongListAdmin(ModelAdmin):  # type: ignore[misc]
+    """A list too long to be counted or scanned for a page of it."""
+
+    list_filter_submit = True
+    list_select_related = ("owner", "category")
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+
 class ExpenseForm(forms.ModelForm):  # type: ignore[type-arg]
     """Shows the amount with the digits of its currency."""
 
@@ -70,7 +80,7 @@ class ExpenseForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Expense)
-class ExpenseAdmin(ModelAdmin):  # type: ignore[misc]
+class ExpenseAdmin(LongListAdmin):
     """Expenses. Whoever may not see everybody's works on the own ones only."""
 
     form = ExpenseForm
@@ -84,12 +94,6 @@ class ExpenseAdmin(ModelAdmin):  # type: ignore[misc]
         ("status", admin.ChoicesFieldListFilter),
         MonthFilter,
     )
-    list_filter_submit = True
-    list_select_related = ("owner", "category")
-    list_per_page = 50
-    # Both would count or scan all expenses.
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     search_fields = ("description", "owner__username", "category__name")
     search_help_text = "Description, owner or category"
     autocomplete_fields = ("owner", "category")
@@ -123,7 +127,7 @@ class ExpenseAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(ExpenseTotals)
-class ExpenseTotalsAdmin(ModelAdmin):  # type: ignore[misc]
+class ExpenseTotalsAdmin(LongListAdmin):
     """Totals, one rollup at a time, each with a link to the expenses behind it."""
 
     list_display = ("owner_name", "category_name", "currency", "status", "month", "day", "money", "number", "behind")
@@ -136,11 +140,6 @@ class ExpenseTotalsAdmin(ModelAdmin):  # type: ignore[misc]
         StatusFilter,
         MonthFilter,
     )
-    list_filter_submit = True
-    list_select_related = ("owner", "category")
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     actions = None
 
     def has_add_permission(self, request: HttpRequest) -> bool:

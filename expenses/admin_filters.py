@@ -32,7 +32,15 @@ def _totals(request: HttpRequest) -> QuerySet[Any]:
     return ExpenseTotals.objects.filter(rollup=BY_OWNER, owner=request.user.pk, count__gt=0)
 
 
-class MonthFilter(DropdownFilter):  # type: ignore[misc]
+class _FilterByTotals(DropdownFilter):  # type: ignore[misc]
+    """Offers what totals know of."""
+
+    def has_output(self) -> bool:
+        """Stay, so that a link to a value works before anything but drafts has it."""
+        return True
+
+
+class MonthFilter(_FilterByTotals):
     """One month, of those that have expenses other than drafts; ``month=2026-01``."""
 
     title = "month"
@@ -42,10 +50,6 @@ class MonthFilter(DropdownFilter):  # type: ignore[misc]
         """Return the months that there are, the latest first."""
         months = _totals(request).order_by("-month").values_list("month", flat=True).distinct()[:MONTHS_OFFERED]
         return [(f"{month:%Y-%m}", f"{month:%B %Y}") for month in months]
-
-    def has_output(self) -> bool:
-        """Stay, so that a link to a month works before anything but drafts is there."""
-        return True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows of the month."""
@@ -61,7 +65,7 @@ class MonthFilter(DropdownFilter):  # type: ignore[misc]
         return queryset.filter(spent_on__range=(first, last))
 
 
-class CurrencyFilter(DropdownFilter):  # type: ignore[misc]
+class CurrencyFilter(_FilterByTotals):
     """One currency, of those in use; ``currency=EUR``."""
 
     title = "currency"
@@ -71,10 +75,6 @@ class CurrencyFilter(DropdownFilter):  # type: ignore[misc]
         """Return the currencies that there are."""
         codes = _totals(request).order_by("currency").values_list("currency", flat=True).distinct()
         return [(code, code) for code in codes]
-
-    def has_output(self) -> bool:
-        """Stay, so that a link to a currency works before anything but drafts is there."""
-        return True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows in the currency."""

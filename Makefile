@@ -24,7 +24,7 @@ setup: $(VENV)/base.stamp ## Install the service into .venv; .venv/bin/python is
 demo: $(VENV)/base.stamp ## Load demo data and serve it on 127.0.0.1; PORT=8000 changes the port.
 	@exec env PORT="$(PORT)" scripts/demo.sh
 
-test: $(VENV)/test.stamp ## Run the whole suite on SQLite and PostgreSQL; ARGS="-k word" goes to pytest.
+test: $(VENV)/test.stamp ## Run the whole suite on each database there is; ARGS="-k word" goes to pytest.
 	@exec $(PY) -m tests.run $(ARGS)
 
 check: $(VENV)/check.stamp ## Lint, check formatting, types and import contracts.

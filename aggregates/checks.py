@@ -9,7 +9,7 @@ from django.core import checks
 from django.db import connections, models, router
 from django.db.models import SET_DEFAULT
 
-from aggregates import registry
+from aggregates import mariadb, registry
 from aggregates.definitions import Definition
 from aggregates.models import Tracked
 from aggregates.querysets import TrackedQuerySet
@@ -38,6 +38,8 @@ def check_databases(databases: Any = None, **_options: Any) -> list[checks.Check
         here = [d for d in registry.definitions() if router.allow_migrate_model(alias, d.totals)]
         if connections[alias].vendor == "sqlite" and here:
             found += _sqlite(alias, here)
+        if connections[alias].vendor == "mysql" and here:
+            found += mariadb.check(alias, here)
     return found
 
 

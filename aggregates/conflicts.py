@@ -6,11 +6,15 @@ from functools import reduce
 from operator import or_
 from typing import Any, TypeVar
 
-from django.db import connections, models
+from django.db import IntegrityError, connections, models
 from django.db.models import Q, sql
 from django.db.models.constants import OnConflict
 
 M = TypeVar("M", bound=models.Model)
+
+MOST_WARNINGS = 65_535
+ROWS_AN_INSERT = 10_000  # far fewer than warnings that are kept
+ER_DUP_ENTRY = 1062
 
 
 class Unique:
@@ -54,10 +58,27 @@ def insert_returning_keys(model: type[models.Model], using: str, objs: list[Any]
     query.insert_values(fields, objs)
     compiler: Any = query.get_compiler(using=using)
     compiler.returning_fields = [model._meta.pk]
+    run = _forgiving_duplicates_alone if connections[using].vendor == "mysql" else _run
     rows: list[Any] = []
     with connections[using].cursor() as cursor:
         for statement, params in compiler.as_sql():
-            cursor.execute(statement, params)
-            rows += cursor.fetchall()
+            rows += run(cursor, statement, params)
     converters = compiler.get_converters([model._meta.pk.get_col(model._meta.db_table)])
     return [key for (key,) in compiler.apply_converters(rows, converters)]
+
+
+def _run(cursor: Any, statement: str, params: Any) -> Any:
+    cursor.execute(statement, params)
+    return cursor.fetchall()
+
+
+def _forgiving_duplicates_alone(cursor: Any, statement: str, params: Any) -> Any:
+    """Run MariaDB's INSERT IGNORE, which warns of every error and stores something else: 0 for NULL, 255 for 256.
+
+    It keeps as many warnings as it is told to; a duplicate makes one, so that no other warning is lost.
+    """
+    rows = _run(cursor, f"SET STATEMENT max_error_count = {MOST_WARNINGS} FOR {statement}", params)
+    for _level, code, message in _run(cursor, "SHOW WARNINGS", None):
+        if code != ER_DUP_ENTRY:
+            raise IntegrityError(code, message)
+    return rows

@@ -29,6 +29,7 @@ def define(totals: type[Totals]) -> Definition:
     dimensions = {name: expressions.dimension(totals, source, name, e) for name, e in declared.dimensions()}
     measures = {name: expressions.contribution(totals, source, name, a) for name, a in declared.measures()}
     where = expressions.condition(totals, source, declared.get("where", Q()))
+    parts = [*dimensions.values(), *measures.values(), where]
     return Definition(
         totals=totals,
         source=source,
@@ -36,7 +37,8 @@ def define(totals: type[Totals]) -> Definition:
         dimensions=dimensions,
         measures=measures,
         rollups=declared.rollups(frozenset(dimensions)),
-        watched=expressions.columns(source, [*dimensions.values(), *measures.values(), where]),
+        watched=expressions.columns(source, parts),
+        time_zones=expressions.time_zones(parts),
     )
 
 

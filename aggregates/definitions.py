@@ -67,6 +67,8 @@ class Definition:
     rollups: tuple[Rollup, ...]
     watched: frozenset[str] | None
     """Names and attnames of the source's columns that matter; None where any may."""
+    time_zones: frozenset[str] = frozenset()
+    """Names of the time zones in which dates are taken from datetimes."""
 
     @property
     def label(self) -> str:

@@ -10,12 +10,13 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models import Case, Count, F, Q, Subquery, Sum, Value, When
-from django.db.models.expressions import BaseExpression, Combinable, Star
+from django.db.models.expressions import BaseExpression, Combinable, ExpressionWrapper, Star
 from django.db.models.functions import Cast, Coalesce, Now, Random
-from django.db.models.functions.datetime import TimezoneMixin
+from django.db.models.functions.datetime import TimezoneMixin, TruncBase
 from django.db.models.lookups import IsNull
 
 from aggregates.definitions import value_field
@@ -36,6 +37,15 @@ FAMILIES: tuple[tuple[type[Any], ...], ...] = (
     (models.IntegerField,),
     (models.CharField, models.TextField),
 )
+
+
+class Instant(ExpressionWrapper):  # type: ignore[type-arg]
+    """A datetime truncated in UTC. Django's functions refuse NULL where MariaDB knows no other time zones."""
+
+    def convert_value(self, value: Any, _expression: Any, _connection: Any) -> Any:
+        """Return the datetime in UTC, as the function itself would."""
+        return value.replace(tzinfo=dt.UTC) if value is not None and settings.USE_TZ else value
+
 
 UNSIGNED = (models.PositiveIntegerField, models.PositiveSmallIntegerField, models.PositiveBigIntegerField)
 
@@ -84,8 +94,7 @@ def _computed(totals: type[Totals], name: str, expression: Any) -> Combinable:
             "pass tzinfo=datetime.UTC, or truncate to a date.",
             id="aggregates.E006",
         )
-    function: Combinable = expression
-    return function
+    return Instant(expression, output_field=column) if isinstance(expression, TruncBase) else expression
 
 
 def contribution(totals: type[Totals], source: type[models.Model], name: str, aggregate: Any) -> Combinable:
@@ -131,6 +140,14 @@ def columns(source: type[models.Model], expressions: list[Any]) -> frozenset[str
             return None  # the database computes it from columns of its own choice
         names |= {field.name, field.attname}
     return frozenset(names)
+
+
+def time_zones(expressions: list[Any]) -> frozenset[str]:
+    """Return the names of the time zones in which the expressions take dates and times."""
+    parts = (part for expression in expressions for part in _parts(expression))
+    return frozenset(
+        str(part.get_tzname()) for part in parts if isinstance(part, TimezoneMixin) and part.tzinfo is not None
+    )
 
 
 def _resolved(totals: type[Totals], source: type[models.Model], name: str, expression: Any) -> Any:

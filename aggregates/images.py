@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import OperationalError, models
+from django.db import OperationalError, connections, models
 from django.db.models import Case, Sum, When
 from django.db.models.expressions import Combinable
 
-from aggregates import deltas
+from aggregates import deltas, mariadb, prepared
 from aggregates.batches import batched
 from aggregates.definitions import Definition
 from aggregates.exceptions import TotalOutOfRange
@@ -28,6 +28,8 @@ class Locked:
 
 def source_rows(definition: Definition, using: str) -> models.QuerySet[Any]:
     """Return every row of the source, whatever its managers hide, with its dimensions annotated."""
+    if connections[using].vendor == "mysql":
+        mariadb.require_time_zones(definition, connections[using])
     rows: models.QuerySet[Any] = models.QuerySet(definition.source, using=using).order_by()
     return rows.annotate(  # type: ignore[no-any-return]
         **{f"dim_{i}": expression for i, expression in enumerate(definition.dimensions.values())}
@@ -36,6 +38,8 @@ def source_rows(definition: Definition, using: str) -> models.QuerySet[Any]:
 
 def lock(definition: Definition, using: str, keys: Collection[Any]) -> Locked:
     """Lock the rows with these keys and return their image; needs an open transaction."""
+    if len(keys) == 1:
+        return _locked(definition, _row(definition, using, keys, _locked_row))
     parts = [_lock(definition, _by_keys(definition, using, chunk)) for chunk in batched(sorted(keys), KEYS_A_STATEMENT)]
     return Locked(
         frozenset().union(*(part.keys for part in parts)),
@@ -49,7 +53,9 @@ def lock_matching(definition: Definition, queryset: models.QuerySet[Any]) -> Loc
 
 
 def summed(definition: Definition, using: str, keys: Collection[Any]) -> deltas.Image:
-    """Return the image of the rows with these keys, grouped by the database."""
+    """Return the image of the rows with these keys, grouped by the database where there are several."""
+    if len(keys) == 1:
+        return _locked(definition, _row(definition, using, keys, _contributions)).image
     dims = _names("dim", definition.dimensions)
     sums = {f"measure_{i}": Sum(expression) for i, expression in enumerate(definition.measures.values())}
     groups: list[tuple[deltas.Values, deltas.Amounts]] = []
@@ -71,8 +77,7 @@ def _evaluated(definition: Definition, sums: models.QuerySet[Any, tuple[Any, ...
 
 
 def _by_keys(definition: Definition, using: str, keys: list[Any]) -> models.QuerySet[Any]:
-    rows = source_rows(definition, using)
-    return rows.filter(pk=keys[0]) if len(keys) == 1 else rows.filter(pk__in=keys)
+    return source_rows(definition, using).filter(pk__in=keys)
 
 
 def _restricted(definition: Definition, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
@@ -96,13 +101,39 @@ def _table(model: Any) -> Any:
 
 
 def _lock(definition: Definition, rows: models.QuerySet[Any]) -> Locked:
-    # The filter decides what a row contributes, not whether it is locked: a draft that becomes an
-    # expense must not do so twice.
-    dims = _names("dim", definition.dimensions)
+    return _locked(definition, list(_contributed(definition, rows.order_by("pk").select_for_update())))
+
+
+def _locked(definition: Definition, found: Sequence[Sequence[Any]]) -> Locked:
+    width = len(definition.dimensions)
+    return Locked(frozenset(row[0] for row in found), deltas.add(_split((tuple(row[1:]) for row in found), width)))
+
+
+def _contributed(definition: Definition, rows: models.QuerySet[Any]) -> models.QuerySet[Any, Any]:
+    """Return key, dimensions and contribution of each row.
+
+    The filter decides what a row contributes, not whether it is read: a draft that becomes an
+    expense must be locked, or it could do so twice.
+    """
     amounts = {f"measure_{i}": _if_counted(definition, name) for i, name in enumerate(definition.measures)}
-    locked = rows.order_by("pk").select_for_update().annotate(**amounts)
-    found = list(locked.values_list("pk", *dims, *amounts))
-    return Locked(frozenset(key for key, *_values in found), deltas.add(_split((row[1:] for row in found), len(dims))))
+    columns = ("pk", *_names("dim", definition.dimensions), *amounts)
+    contributed: models.QuerySet[Any, Any] = rows.annotate(**amounts).values_list(*columns)
+    return contributed
+
+
+def _row(definition: Definition, using: str, keys: Collection[Any], build: prepared.Build) -> list[list[Any]]:
+    (key,) = keys
+    return prepared.statement(definition, using, build).rows(definition, using, key)
+
+
+def _contributions(definition: Definition, using: str) -> models.QuerySet[Any, Any]:
+    pk: Any = definition.source._meta.pk
+    rows = source_rows(definition, using).filter(pk=prepared.Key(output_field=pk))
+    return _contributed(definition, rows)
+
+
+def _locked_row(definition: Definition, using: str) -> models.QuerySet[Any, Any]:
+    return _contributions(definition, using).select_for_update()
 
 
 def _if_counted(definition: Definition, name: str) -> Combinable:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from aggregates import deltas, images, store, transactions
@@ -133,7 +133,11 @@ class Ledger:
     ) -> Any:
         if self._queued and not self._log.ended:
             self._read_queue()
-        result = execute(sql, params, many, context)
+        try:
+            result = execute(sql, params, many, context)
+        except DatabaseError as error:
+            self._log.failed(error)
+            raise
         self._log.note(sql)
         return result
 

@@ -144,6 +144,7 @@ class TrackedQuerySet(models.QuerySet[M]):
         if not self._tracked() or (ignore_conflicts and update_conflicts):
             return insert(objs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)
         if update_conflicts:
+            self._require_conflict_target()
             names = [self.model._meta.pk.name if name == "pk" else name for name in unique_fields or ()]
             if not names or not update_fields:
                 return insert([*objs], batch_size, update_conflicts=True, update_fields=update_fields)  # refused there
@@ -170,13 +171,16 @@ class TrackedQuerySet(models.QuerySet[M]):
         with ledger.of(self.db).inserting(self._tracked()) as self._inserted:
             return super().bulk_create(objs, batch_size, ignore_conflicts=True)
 
-    def _insert_or_update(self, objs: list[M], unique: list[str], upsert: Callable[[list[M]], list[M]]) -> list[M]:
-        """Insert the new rows, then lock all and update: an upsert alone does not tell which it was."""
+    def _require_conflict_target(self) -> None:
+        """Refuse to upsert where a conflict with any unique key would update whatever row it is with."""
         if not connections[self.db].features.supports_update_conflicts_with_target:
             raise UntrackedWrite(
-                f"This database does not tell which rows of {self.model._meta.label} an upsert changed: "
-                "use update_or_create()."
+                f"On this database an upsert does not say which unique fields decide, so the rows of "
+                f"{self.model._meta.label} that it changes are not known: use update_or_create()."
             )
+
+    def _insert_or_update(self, objs: list[M], unique: list[str], upsert: Callable[[list[M]], list[M]]) -> list[M]:
+        """Insert the new rows, then lock all and update: an upsert alone does not tell which it was."""
         with transaction.mark_for_rollback_on_error(self.db):
             for part in batched(objs, ROWS_AN_UPSERT):
                 if present := self._insert_absent(part, conflicts.Unique(self.model, unique)):
@@ -214,7 +218,7 @@ class TrackedQuerySet(models.QuerySet[M]):
             return super()._batched_insert(  # type: ignore[misc]
                 objs, fields, batch_size, on_conflict, update_fields, unique_fields
             )
-        limit = max(connections[self.db].ops.bulk_batch_size(fields, objs), 1)
+        limit = min(max(connections[self.db].ops.bulk_batch_size(fields, objs), 1), conflicts.ROWS_AN_INSERT)
         for batch in batched(objs, min(batch_size or limit, limit)):
             cast("set[Any]", self._inserted).update(conflicts.insert_returning_keys(self.model, self.db, batch, fields))
         return []

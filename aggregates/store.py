@@ -69,7 +69,20 @@ def correct(definition: Definition, using: str, rows: Iterable[Row]) -> int:
         replace(row, amounts=tuple(min(max(a, low), high) for a, (low, high) in zip(row.amounts, bounds, strict=True)))
         for row in rows
     ]
-    return _write(definition, connection, upsert.correcting(definition, connection), cut)
+    statement = upsert.correcting(definition, connection)
+    if statement.counts:
+        return _write(definition, connection, statement, cut)
+    current = _current(definition, using, cut)
+    _write(definition, connection, statement, current)
+    return len(current)
+
+
+def _current(definition: Definition, using: str, rows: list[Row]) -> list[Row]:
+    """Return the corrections that no other has overtaken, with the totals rows they meet locked."""
+    stored: models.QuerySet[Any] = models.QuerySet(definition.totals, using=using)
+    met = stored.filter(pk__in=[row.key for row in rows]).order_by("pk").select_for_update()
+    generations = dict(met.values_list("pk", "generation"))
+    return [row for row in rows if generations.get(row.key, 0) == row.generation - 1]
 
 
 def _bounds(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> tuple[Any, Any]:

@@ -7,9 +7,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 SAVEPOINT = re.compile(r"\s*(SAVEPOINT|ROLLBACK\s+(?:WORK\s+)?TO(?:\s+SAVEPOINT)?)\s+([^\s;]+)", re.IGNORECASE)
+ENDS_THE_TRANSACTION = {(1213,), (1020,)}  # ER_LOCK_DEADLOCK, ER_CHECKREAD
 FIRST_LETTERS = frozenset({"SA", "RO"})  # a quick look before the pattern: every statement passes here
 
 
@@ -66,6 +68,15 @@ class TransactionLog:
     def undone(self, moment: int) -> bool:
         """Return whether a rollback to a savepoint has undone what was done at that moment."""
         return any(first < moment <= last for first, last in self._undone)
+
+    def failed(self, error: DatabaseError) -> None:
+        """Take in an error of a statement: at some MariaDB ends the whole transaction, and begins another unasked.
+
+        What was written before is gone, whoever swallows the error, so nothing more may be.
+        """
+        connection: Any = self._connection()
+        if error.args[:1] in ENDS_THE_TRANSACTION and connection.in_atomic_block:
+            connection.needs_rollback = True
 
     def note(self, sql: Any) -> None:
         """Take in a statement that was executed."""

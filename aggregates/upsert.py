@@ -55,6 +55,8 @@ class Upsert:
     row: str
     tail: str
     fields: tuple[models.Field[Any, Any], ...]
+    counts: bool
+    """Whether the database tells how many rows it wrote, so without those that a guard kept from it."""
 
     def sql(self, rows: int) -> str:
         """Return the statement for that many rows."""
@@ -101,6 +103,7 @@ def _compile(definition: Definition, connection: BaseDatabaseWrapper, *, correct
         row=f"({', '.join(['%s'] * len(fields))})",
         tail=_tail(definition, connection, sets, guard),
         fields=fields,
+        counts=connection.vendor != "mysql",  # which counts an update twice, and a row left as it is once
     )
 
 

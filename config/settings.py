@@ -69,6 +69,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
+if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
+    # Texts are equal or not at all, nothing is stored altered, the clock tells UTC: docs/how-to/mariadb.md.
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "charset": "utf8mb4",
+        "collation": "utf8mb4_nopad_bin",
+        "isolation_level": "read committed",
+        "init_command": "SET sql_mode = 'TRADITIONAL', time_zone = '+00:00'",
+    }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [

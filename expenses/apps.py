@@ -10,3 +10,9 @@ class ExpensesConfig(AppConfig):
 
     name = "expenses"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let texts be searched alike on every database."""
+        from expenses import lookups
+
+        lookups.register()

@@ -17,9 +17,13 @@ INSTALLED_APPS = [*INSTALLED_APPS, "tests.testapp"]
 
 # Each run has databases of its own; its workers inherit TEST_RUN and add their names. Set it to keep one (--reuse-db).
 TEST_RUN = os.environ.setdefault("TEST_RUN", str(os.getpid()))
-IS_SQLITE = DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
+ENGINE = DATABASES["default"]["ENGINE"].rpartition(".")[2]
 # A file, because threads cannot share an SQLite database in memory.
-DATABASES["default"]["TEST"] = {"NAME": str(BUILD / f"{TEST_RUN}.sqlite3") if IS_SQLITE else f"test_{TEST_RUN}"}
+DATABASES["default"]["TEST"] = {
+    "sqlite3": {"NAME": str(BUILD / f"{TEST_RUN}.sqlite3")},
+    "postgresql": {"NAME": f"test_{TEST_RUN}"},
+    "mysql": {"NAME": f"test_{TEST_RUN}", "CHARSET": "utf8mb4", "COLLATION": "utf8mb4_nopad_bin"},
+}[ENGINE]
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STATIC_ROOT = BUILD / "static"

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MOVES = 15
 
 
+@pytest.mark.guarantee("moves between buckets, read in every snapshot", "exact")
 def test_no_snapshot_shows_a_sum_that_is_not_true():
     owner = User.objects.create(username="owner")
     for number in range(8):

@@ -15,12 +15,12 @@ from django.db import connection, connections, transaction
 
 from aggregates import transactions
 from expenses.models import Category, Expense
-from tests.concurrency.threads import PATIENCE
+from tests.concurrency.threads import PATIENCE, session, sessions_that_wait_for_a_lock
 from tests.exactness import assert_totals_match
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL which session waits for a lock"),
+    pytest.mark.row_locks,
 ]
 
 STEPS = 4  # read and lock, write, read again and add the delta, commit
@@ -33,14 +33,13 @@ class Stepper:
         self.leave = threading.Semaphore(0)
         self.waiting = threading.Event()
         self.error = None
-        self.pid = None
+        self.session = None
         self.thread = threading.Thread(target=self.run, args=(operation,))
         self.thread.start()
 
     def run(self, operation):
         try:
-            connection.ensure_connection()
-            self.pid = connection.connection.info.backend_pid
+            self.session = session()
             with connection.execute_wrapper(self.before_statement):
                 transactions.run(lambda: self.transact(operation))
         except Exception as error:  # noqa: BLE001 - looked at by the test
@@ -54,7 +53,7 @@ class Stepper:
 
     def before_statement(self, execute, sql, params, many, context):
         # The post-image and the delta are one step: nobody else can tell them apart.
-        if not sql.startswith(('SELECT "expenses_expense"."owner_id"', "SAVEPOINT", "RELEASE")):
+        if "FOR UPDATE" in sql or not sql.startswith(("SELECT", "SAVEPOINT", "RELEASE")):
             self.pause()
         return execute(sql, params, many, context)
 
@@ -64,9 +63,7 @@ class Stepper:
 
     @property
     def blocked(self):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s", [self.pid])
-            return cursor.fetchone() == (True,)
+        return self.session in sessions_that_wait_for_a_lock()
 
     def step(self):
         """Let the writer take one step, up to the next, its end, or a lock that the other one holds."""
@@ -135,6 +132,7 @@ SCENARIOS = {
 }
 
 
+@pytest.mark.guarantee("two writers, in every order of their steps", "exact")
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
 def test_no_order_of_the_steps_of_two_writers_loses_anything(ledgers, scenario):
     for order in orders():

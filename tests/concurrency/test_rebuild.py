@@ -58,6 +58,7 @@ CORRUPTIONS = {
 }
 
 
+@pytest.mark.guarantee("verify and rebuild beside writers", "exact")
 @pytest.mark.parametrize(
     ("kind", "mode"),
     [*((kind, []) for kind in CORRUPTIONS), *((kind, ["--from-scratch"]) for kind in ("everything lost", "rollups"))],
@@ -77,6 +78,7 @@ def test_a_rebuild_repairs_while_another_process_writes(expenses, kind, mode):
     assert after.returncode == 0, after.stdout
 
 
+@pytest.mark.guarantee("verify and rebuild beside writers", "exact")
 def test_verify_raises_no_false_alarm_beside_a_writer(expenses):
     with running("-m", "tests.concurrency.writer", "8") as writer:
         writer.stdout.readline()

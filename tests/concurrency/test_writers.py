@@ -38,7 +38,8 @@ def make(owner, **given):
     )
 
 
-@pytest.mark.postgresql
+@pytest.mark.guarantee("two saves of one row", "exact")
+@pytest.mark.row_locks
 def test_a_save_waits_for_another_of_the_same_expense_and_leaves_no_drift(owner, buckets):
     expense = make(owner, category=buckets[0])
     first_saved = Gate()
@@ -61,7 +62,8 @@ def test_a_save_waits_for_another_of_the_same_expense_and_leaves_no_drift(owner,
     assert_totals_match()
 
 
-@pytest.mark.postgresql
+@pytest.mark.guarantee("two saves of one row", "exact")
+@pytest.mark.row_locks
 def test_a_draft_submitted_twice_at_once_is_counted_once(owner):
     expense = make(owner, status="draft")
     first_saved = Gate()
@@ -85,6 +87,7 @@ def test_a_draft_submitted_twice_at_once_is_counted_once(owner):
     assert ExpenseTotals.objects.filter(rollup="day").get().count == 1
 
 
+@pytest.mark.guarantee("two saves of one row", "exact")
 def test_many_changes_of_the_same_expenses_leave_no_drift(owner, buckets):
     expenses = [make(owner, category=buckets[0]) for _ in range(3)]
 
@@ -105,6 +108,7 @@ def test_many_changes_of_the_same_expenses_leave_no_drift(owner, buckets):
     assert_totals_match()
 
 
+@pytest.mark.guarantee("moves between buckets, read in every snapshot", "exact")
 def test_a_move_between_two_buckets_never_deadlocks_with_its_mirror_image(owner, buckets, settings):
     settings.AGGREGATES = {"RETRIES": 0}  # so that a deadlock is an error, not a retry
     pairs = [make(owner, category=bucket) for bucket in buckets]
@@ -122,6 +126,7 @@ def test_a_move_between_two_buckets_never_deadlocks_with_its_mirror_image(owner,
     assert_totals_match()
 
 
+@pytest.mark.guarantee("the first write of a bucket by many", "exact")
 def test_the_first_writes_of_a_bucket_by_many_at_once_all_count(owner):
     start = threading.Barrier(6)
 
@@ -134,7 +139,8 @@ def test_the_first_writes_of_a_bucket_by_many_at_once_all_count(owner):
     assert sum(total.count for total in ExpenseTotals.objects.filter(rollup="overview")) == 6
 
 
-@pytest.mark.postgresql
+@pytest.mark.guarantee("update racing an insert or a change that matches", "exact")
+@pytest.mark.row_locks
 def test_an_update_leaves_out_a_row_inserted_after_it_locked_its_own(owner):
     make(owner)
     before_update = Gate()
@@ -153,7 +159,8 @@ def test_an_update_leaves_out_a_row_inserted_after_it_locked_its_own(owner):
     assert sorted(Expense.objects.values_list("amount", flat=True)) == [Decimal(3), Decimal(7)]
 
 
-@pytest.mark.postgresql
+@pytest.mark.guarantee("a save racing an insert of its key", "exact")
+@pytest.mark.row_locks
 def test_a_save_that_meets_a_row_inserted_since_is_tried_again(owner):
     key = uuid.uuid4()
     before_update = Gate()
@@ -175,7 +182,8 @@ def test_a_save_that_meets_a_row_inserted_since_is_tried_again(owner):
     assert Expense.objects.get().amount == Decimal(5)
 
 
-@pytest.mark.postgresql
+@pytest.mark.guarantee("bulk_create(ignore_conflicts=True) racing an insert", "exact")
+@pytest.mark.row_locks
 def test_ignored_conflicts_with_a_row_being_inserted_are_not_counted(owner):
     key = uuid.uuid4()
     inserted = Gate()
@@ -199,7 +207,8 @@ def test_ignored_conflicts_with_a_row_being_inserted_are_not_counted(owner):
     assert Expense.objects.count() == 2
 
 
-@pytest.mark.postgresql
+@pytest.mark.guarantee("a save racing a delete of its row", "exact")
+@pytest.mark.row_locks
 def test_an_expense_deleted_while_another_saves_it_is_not_counted_on(owner):
     expense = make(owner)
     deleted = Gate()
@@ -221,6 +230,7 @@ def test_an_expense_deleted_while_another_saves_it_is_not_counted_on(owner):
     assert Expense.objects.get().amount == Decimal(99)
 
 
+@pytest.mark.guarantee("several writes in one transaction, in opposite orders", "exact")
 def test_writes_in_opposite_orders_in_one_transaction_are_tried_again_or_netted(owner, buckets):
     expenses = [make(owner, category=bucket) for bucket in buckets for _ in range(2)]
 
@@ -259,6 +269,7 @@ def move_something(pick, expenses, buckets):
         rows.update(status=pick.choice(["draft", "approved"]))
 
 
+@pytest.mark.guarantee("moves between buckets, read in every snapshot", "exact")
 def test_amounts_move_between_buckets_and_every_snapshot_is_exact(owner, buckets):
     expenses = [make(owner, category=buckets[i % 2]) for i in range(8)]
     stop = threading.Event()

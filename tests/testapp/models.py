@@ -7,7 +7,7 @@ import uuid
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDate, TruncHour
 from django.db.models.signals import post_save
@@ -16,9 +16,11 @@ from django.dispatch import receiver
 from aggregates.definitions import Rollup
 from aggregates.fields import FixedDecimalField
 from aggregates.models import Totals, Tracked
+from aggregates.querysets import TrackedManager, TrackedQuerySet
 
 # Days begin at midnight of the warehouse, which is neither UTC nor always the same distance from it.
-WAREHOUSE_TIME = ZoneInfo("America/St_Johns")
+# MariaDB knows other times than UTC only where somebody has loaded them.
+WAREHOUSE_TIME = ZoneInfo("America/St_Johns") if connection.vendor != "mysql" else dt.UTC
 UNKNOWN_CARRIER = 1
 
 
@@ -178,3 +180,52 @@ class TicketTotals(Totals):
         source = "testapp.Ticket"
         measures = {"price": Sum("price"), "count": Count("*")}
         rollups = (Rollup("gate"),)
+
+
+class Shelf(models.Model):
+    """Where parcels lie. Django does nothing to them when it goes; a database may."""
+
+    name = models.CharField(max_length=20)
+
+
+class PresentManager(TrackedManager):
+    """Hides the parcels that are gone."""
+
+    def get_queryset(self) -> TrackedQuerySet[Parcel]:
+        return super().get_queryset().filter(gone=False)
+
+
+class Parcel(Tracked):
+    """A source whose default manager hides rows, and whose columns the database fills."""
+
+    shelf = models.ForeignKey(
+        Shelf, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="parcels"
+    )
+    label = models.CharField(max_length=10, db_default="plain")
+    width = models.IntegerField()
+    height = models.IntegerField(db_default=2)
+    area = models.GeneratedField(
+        expression=F("width") * F("height"), output_field=models.IntegerField(), db_persist=True
+    )
+    gone = models.BooleanField(default=False)
+
+    objects = PresentManager()
+    everything = TrackedManager()
+
+    class Meta:
+        base_manager_name = "everything"
+
+
+class ParcelTotals(Totals):
+    """Areas by shelf and label, of parcels that are gone too."""
+
+    shelf = models.ForeignKey(Shelf, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    label = models.CharField(max_length=10, null=True)
+    area = models.BigIntegerField(default=0)
+    height = models.BigIntegerField(default=0)
+    count = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = "testapp.Parcel"
+        measures = {"area": Sum("area"), "height": Sum("height"), "count": Count("*")}
+        rollups = (Rollup("shelf", "label"), Rollup("label"))

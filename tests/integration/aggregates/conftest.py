@@ -10,11 +10,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connection, models
 from django.db.models.signals import ModelSignal
 
 from tests.testapp.models import UNKNOWN_CARRIER, Carrier, Item, Movement, Site
 
 NOON = dt.datetime(2026, 3, 7, 12, tzinfo=dt.UTC)
+
+upserts = pytest.mark.skipif(
+    not connection.features.supports_update_conflicts_with_target, reason="MariaDB does not say what an upsert changed"
+)
+
+
+def quoted(model: type[models.Model]) -> str:
+    """Return the name of a model's table as it stands in statements."""
+    return str(connection.ops.quote_name(model._meta.db_table))
 
 
 class Warehouse(SimpleNamespace):

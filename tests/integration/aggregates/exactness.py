@@ -17,6 +17,8 @@ from tests.testapp.models import (
     CarrierTotals,
     Movement,
     MovementTotals,
+    Parcel,
+    ParcelTotals,
     Reading,
     ReadingTotals,
     Ticket,
@@ -120,5 +122,9 @@ ORACLES: dict[Any, Callable[[Row], Contribution | None]] = {
         (row["level"], 1),
     ),
     TicketTotals: lambda row: ({"gate": row["gate"]}, (row["price"], 1)),
+    ParcelTotals: lambda row: (
+        {"shelf": row["shelf_id"], "label": row["label"]},
+        (row["width"] * row["height"], row["height"], 1),
+    ),
 }
-assert {Movement, Reading, Ticket} <= {registry.definition(totals).source for totals in ORACLES}
+assert {Movement, Reading, Ticket, Parcel} <= {registry.definition(totals).source for totals in ORACLES}

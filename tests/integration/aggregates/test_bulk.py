@@ -6,16 +6,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import F
 
-from tests.integration.aggregates.conftest import Warehouse
+from aggregates.exceptions import UntrackedWrite
+from tests.integration.aggregates.conftest import Warehouse, upserts
 from tests.integration.aggregates.exactness import assert_exact
 from tests.testapp.models import Correction, Movement, Ticket
 
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.guarantee("bulk_create", "exact")
 @pytest.mark.parametrize("batch_size", [None, 1, 3, 100])
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_inserted_rows_are_counted(warehouse: Warehouse, count: int, batch_size: int | None) -> None:
@@ -27,11 +29,13 @@ def test_inserted_rows_are_counted(warehouse: Warehouse, count: int, batch_size:
     assert_exact()
 
 
+@pytest.mark.guarantee("bulk_create", "exact")
 def test_rows_with_and_without_keys_are_counted_together(warehouse: Warehouse) -> None:
     Movement.objects.bulk_create([warehouse.movement(pk=500), warehouse.movement(), warehouse.movement(pk="501")])
     assert_exact()
 
 
+@pytest.mark.guarantee("a proxy: save, update, delete, bulk_create", "exact")
 def test_a_proxy_inserts_the_rows_it_is(warehouse: Warehouse) -> None:
     values = {"site": warehouse.north, "moved_at": warehouse.movement().moved_at}
     Correction.objects.bulk_create([Correction(quantity=4, **values), Correction(quantity=5, kind="in", **values)])
@@ -46,6 +50,7 @@ def test_a_conflict_refuses_all(warehouse: Warehouse) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("bulk_create(ignore_conflicts=True)", "exact")
 @pytest.mark.parametrize("lots", [["a"], ["b"], ["a", "b"], ["b", "b", "a", "c"], [None, None, "a"], []], ids=str)
 @pytest.mark.parametrize("batch_size", [None, 1])
 def test_only_what_went_in_past_conflicts_is_counted(
@@ -57,6 +62,7 @@ def test_only_what_went_in_past_conflicts_is_counted(
     assert_exact()
 
 
+@pytest.mark.guarantee("bulk_create(ignore_conflicts=True)", "exact")
 def test_only_what_went_in_past_conflicts_of_keys_is_counted() -> None:
     ticket = Ticket.objects.create(gate="a", price=1)
     Ticket.objects.bulk_create(
@@ -71,6 +77,8 @@ def _upsert(movements: list[Movement], **kwargs: Any) -> None:
     Movement.objects.bulk_create(movements, update_conflicts=True, **options)
 
 
+@upserts
+@pytest.mark.guarantee("bulk_create(update_conflicts=True)", "exact")
 @pytest.mark.parametrize("lots", [["a"], ["b"], ["a", "b"], ["c", "b", "a"], []], ids=str)
 @pytest.mark.parametrize("batch_size", [None, 1])
 def test_an_upsert_counts_rows_inserted_and_rows_updated(
@@ -83,6 +91,7 @@ def test_an_upsert_counts_rows_inserted_and_rows_updated(
     assert_exact()
 
 
+@upserts
 def test_an_upsert_inserts_a_row_whose_unique_value_is_null_once(warehouse: Warehouse) -> None:
     warehouse.moved(lot="a")
     _upsert([warehouse.movement(lot="a", quantity=5), warehouse.movement(lot=None, quantity=3)])
@@ -90,6 +99,7 @@ def test_an_upsert_inserts_a_row_whose_unique_value_is_null_once(warehouse: Ware
     assert_exact()
 
 
+@upserts
 def test_an_upsert_by_key_inserts_a_row_without_key_once(warehouse: Warehouse) -> None:
     movement = warehouse.moved()
     _upsert([warehouse.movement(pk=movement.pk, quantity=5), warehouse.movement(quantity=3)], unique_fields=["pk"])
@@ -97,6 +107,8 @@ def test_an_upsert_by_key_inserts_a_row_without_key_once(warehouse: Warehouse) -
     assert_exact()
 
 
+@upserts
+@pytest.mark.guarantee("bulk_create(update_conflicts=True)", "exact")
 def test_an_upsert_of_rows_with_keys_of_their_own_counts_each_once() -> None:
     Ticket.objects.create(code="a", gate="north", price=1)
     Ticket.objects.bulk_create(
@@ -113,6 +125,7 @@ def test_an_upsert_of_rows_with_keys_of_their_own_counts_each_once() -> None:
     assert_exact()
 
 
+@upserts
 def test_an_upsert_of_one_row_twice_counts_what_the_database_keeps_or_is_refused(warehouse: Warehouse) -> None:
     warehouse.moved(lot="a")
     try:
@@ -124,6 +137,7 @@ def test_an_upsert_of_one_row_twice_counts_what_the_database_keeps_or_is_refused
     assert_exact()
 
 
+@upserts
 def test_an_upsert_of_more_rows_than_a_statement_takes_counts_all(warehouse: Warehouse) -> None:
     for n in range(0, 450, 50):
         warehouse.moved(lot=str(n))
@@ -139,7 +153,7 @@ def test_an_upsert_of_more_rows_than_a_statement_takes_counts_all(warehouse: War
 )
 def test_an_upsert_that_django_refuses_inserts_nothing(warehouse: Warehouse, options: dict[str, Any]) -> None:
     with (
-        pytest.raises(ValueError, match=r"(?i)unique fields|fields .* updated|mutually exclusive"),
+        pytest.raises((ValueError, UntrackedWrite), match=r"(?i)unique fields|fields .* updated|mutually exclusive"),
         transaction.atomic(),
     ):
         _upsert([warehouse.movement(lot="a")], **options)
@@ -147,6 +161,37 @@ def test_an_upsert_that_django_refuses_inserts_nothing(warehouse: Warehouse, opt
     assert_exact()
 
 
+@pytest.mark.guarantee("bulk_create(update_conflicts=True)", "refused: use update_or_create()", on="MariaDB")
+@pytest.mark.skipif(connection.vendor != "mysql", reason="others say which unique fields decide")
+@pytest.mark.parametrize("unique_fields", [None, ["lot"]], ids=str)
+def test_an_upsert_that_may_run_into_any_unique_key_is_refused(
+    warehouse: Warehouse, unique_fields: list[str] | None
+) -> None:
+    warehouse.moved(lot="a")
+    with pytest.raises(UntrackedWrite, match="update_or_create"), transaction.atomic():
+        _upsert([warehouse.movement(lot="a", quantity=5)], unique_fields=unique_fields)
+    assert Movement.objects.get().quantity == 7
+    assert_exact()
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="others refuse these themselves")
+@pytest.mark.parametrize(
+    "values",
+    [{"quantity": 2**40}, {"site": None}, {"kind": "much longer than twenty characters"}, {"site_id": 10**9}],
+    ids=str,
+)
+def test_only_duplicates_are_ignored_and_nothing_is_stored_altered(
+    warehouse: Warehouse, values: dict[str, Any]
+) -> None:
+    warehouse.moved(lot="a")
+    rows = [warehouse.movement(lot="a") for _ in range(100)]  # more warnings than MariaDB keeps unasked
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Movement.objects.bulk_create([*rows, warehouse.movement(lot="b", **values)], ignore_conflicts=True)
+    assert Movement.objects.count() == 1
+    assert_exact()
+
+
+@pytest.mark.guarantee("bulk_update", "exact")
 @pytest.mark.parametrize(
     "fields", [["quantity"], ["note"], ["kind", "item", "value"], ["moved_at", "carrier"]], ids=str
 )
@@ -161,6 +206,7 @@ def test_bulk_update_counts_what_is_stored(warehouse: Warehouse, fields: list[st
     assert_exact()
 
 
+@pytest.mark.guarantee("bulk_update", "exact")
 def test_bulk_update_takes_expressions_and_rows_that_are_gone(warehouse: Warehouse) -> None:
     gone, movement = warehouse.moved(), warehouse.moved()
     Movement.objects.filter(pk=gone.pk).delete()

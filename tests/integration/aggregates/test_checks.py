@@ -63,12 +63,17 @@ def test_the_projects_own_declarations_pass():
     assert checks.check_declarations() == []
 
 
+@pytest.mark.guarantee("a source that is not Tracked", "refused: derive it from Tracked (check aggregates.E010)")
 @isolate_apps("tests.testapp")
 def test_a_source_that_is_not_tracked_is_reported(declared):
     declared(host(base=models.Model))
     assert "aggregates.E010" in ids(checks.check_declarations())
 
 
+@pytest.mark.guarantee(
+    "a manager whose querysets are not tracked",
+    "refused: derive the manager from TrackedManager (check aggregates.E011)",
+)
 @isolate_apps("tests.testapp")
 def test_any_manager_that_is_not_tracked_is_reported(declared):
     declared(host(plain=models.Manager()))
@@ -77,6 +82,10 @@ def test_any_manager_that_is_not_tracked_is_reported(declared):
     assert "Source.plain" in error.msg
 
 
+@pytest.mark.guarantee(
+    "a base manager that hides rows",
+    "refused: name a manager that shows every row in base_manager_name (check aggregates.E012)",
+)
 @isolate_apps("tests.testapp")
 def test_a_base_manager_that_hides_rows_is_reported(declared):
     class Hiding(TrackedManager):
@@ -87,6 +96,7 @@ def test_a_base_manager_that_hides_rows_is_reported(declared):
     assert "aggregates.E012" in ids(checks.check_declarations())
 
 
+@pytest.mark.guarantee("SET_DEFAULT, SET(callable)", "refused: take SET(constant) or SET_NULL (check aggregates.E013)")
 @pytest.mark.parametrize("on_delete", [models.SET_DEFAULT, models.SET(lambda: None)])
 @isolate_apps("tests.testapp", "django.contrib.auth", "django.contrib.contenttypes")
 def test_a_cascade_that_django_writes_past_the_manager_is_reported(declared, on_delete):

@@ -83,6 +83,12 @@ CORRUPTIONS: dict[str, tuple[Callable[[], None], set[str]]] = {
 }
 
 
+@pytest.mark.guarantee("raw SQL that writes the source", "found by verify", case="a source row changed")
+@pytest.mark.guarantee("raw SQL that writes the source", "found by verify", case="a source row moved")
+@pytest.mark.guarantee("raw SQL that writes the source", "found by verify", case="a source row deleted")
+@pytest.mark.guarantee("raw SQL that writes the totals", "found by verify", case="an amount")
+@pytest.mark.guarantee("raw SQL that writes the totals", "found by verify", case="a row deleted")
+@pytest.mark.guarantee("raw SQL that writes the totals", "found by verify", case="a bogus row")
 @pytest.mark.parametrize(("corrupt", "buckets"), CORRUPTIONS.values(), ids=CORRUPTIONS)
 def test_verify_names_exactly_the_buckets_that_drifted(
     tickets: None, corrupt: Callable[[], None], buckets: set[str]

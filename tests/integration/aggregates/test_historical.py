@@ -38,6 +38,10 @@ WRITES = {
 }
 
 
+@pytest.mark.guarantee(
+    "historical models in a migration (RunPython)",
+    "refused: write within aggregates.untracked(…), then run rebuild_totals",
+)
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_write_is_refused_and_told_the_way(historical, write):
     with pytest.raises(UntrackedWrite, match=r"aggregates\.untracked\('testapp\.Ticket'\)"), transaction.atomic():

@@ -23,12 +23,14 @@ def test_a_new_child_is_counted(season: SeasonTicket) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("multi-table inheritance, written from the child", "exact")
 def test_a_changed_child_is_counted_as_what_its_parent_s_row_became(season: SeasonTicket) -> None:
     season.gate, season.price = "b", Decimal("60.5")
     season.save()
     assert_exact()
 
 
+@pytest.mark.guarantee("multi-table inheritance, written from the child", "exact")
 @pytest.mark.parametrize("names", [["price"], ["holder"], ["gate", "holder"]], ids=str)
 def test_update_fields_of_a_child_count_what_is_stored(season: SeasonTicket, names: list[str]) -> None:
     season.gate, season.price, season.holder = "b", Decimal(60), "bob"
@@ -36,6 +38,7 @@ def test_update_fields_of_a_child_count_what_is_stored(season: SeasonTicket, nam
     assert_exact()
 
 
+@pytest.mark.guarantee("multi-table inheritance, written from the parent", "exact")
 def test_a_child_changed_through_its_parent_is_counted(season: SeasonTicket) -> None:
     ticket = Ticket.objects.get(pk=season.ticket_id)
     ticket.price = Decimal(70)
@@ -43,6 +46,8 @@ def test_a_child_changed_through_its_parent_is_counted(season: SeasonTicket) -> 
     assert_exact()
 
 
+@pytest.mark.guarantee("multi-table inheritance, written from the child", "exact", case="SeasonTicket")
+@pytest.mark.guarantee("multi-table inheritance, written from the parent", "exact", case="Ticket")
 @pytest.mark.parametrize("model", [Ticket, SeasonTicket])
 def test_an_update_from_either_end_is_counted(season: SeasonTicket, model: type[Ticket]) -> None:
     model.objects.filter(price__gt=10).update(gate="c", price=F("price") * 2)
@@ -54,6 +59,8 @@ def test_an_update_of_the_child_s_own_columns_changes_no_total(season: SeasonTic
     assert_exact()
 
 
+@pytest.mark.guarantee("multi-table inheritance, written from the child", "exact", case="SeasonTicket")
+@pytest.mark.guarantee("multi-table inheritance, written from the parent", "exact", case="Ticket")
 @pytest.mark.parametrize("model", [Ticket, SeasonTicket])
 def test_a_delete_from_either_end_takes_the_parent_s_row_out(season: SeasonTicket, model: type[Ticket]) -> None:
     model.objects.get(price=50).delete()
@@ -61,6 +68,8 @@ def test_a_delete_from_either_end_takes_the_parent_s_row_out(season: SeasonTicke
     assert_exact()
 
 
+@pytest.mark.guarantee("multi-table inheritance, written from the child", "exact", case="SeasonTicket")
+@pytest.mark.guarantee("multi-table inheritance, written from the parent", "exact", case="Ticket")
 @pytest.mark.parametrize("model", [Ticket, SeasonTicket])
 def test_a_queryset_delete_from_either_end_takes_the_parents_rows_out(
     season: SeasonTicket, model: type[Ticket]

@@ -77,12 +77,17 @@ def rows(warehouse: Warehouse) -> QuerySet[Movement]:
     return Movement.objects.all()
 
 
+@pytest.mark.guarantee("update with constants and expressions", "exact")
 @pytest.mark.parametrize("values", UPDATES.values(), ids=UPDATES)
 def test_an_update_counts_what_the_database_made_of_it(rows: QuerySet[Movement], values: dict[str, Any]) -> None:
     assert rows.update(**values) == 5
     assert_exact()
 
 
+@pytest.mark.guarantee("update with joins, subqueries or annotations in the filter", "exact", case="a join")
+@pytest.mark.guarantee("update with joins, subqueries or annotations in the filter", "exact", case="exists")
+@pytest.mark.guarantee("update with joins, subqueries or annotations in the filter", "exact", case="an annotation")
+@pytest.mark.guarantee("update that changes its own filter", "exact", case="a filter on what may change")
 @pytest.mark.parametrize("select", QUERYSETS.values(), ids=QUERYSETS)
 def test_an_update_counts_the_rows_that_the_queryset_selects(
     rows: QuerySet[Movement], select: Callable[[QuerySet[Movement]], QuerySet[Movement]]
@@ -93,6 +98,7 @@ def test_an_update_counts_the_rows_that_the_queryset_selects(
     assert_exact()
 
 
+@pytest.mark.guarantee("delete", "exact")
 @pytest.mark.parametrize(
     "select", [select for name, select in QUERYSETS.items() if name not in NOT_DELETED],
     ids=[name for name in QUERYSETS if name not in NOT_DELETED],
@@ -108,6 +114,7 @@ def test_a_delete_takes_out_the_rows_that_the_queryset_selects(
     assert_exact()
 
 
+@pytest.mark.guarantee("update or delete of a slice or a union", "refused: by Django; filter by the primary keys")
 @pytest.mark.parametrize(
     "write",
     [
@@ -126,6 +133,10 @@ def test_what_django_refuses_is_refused(rows: QuerySet[Movement], write: Callabl
     assert_exact()
 
 
+@pytest.mark.guarantee(
+    "a number or expression of another scale for an exact decimal",
+    "refused: wrap it in Value(…, output_field=FixedDecimalField())",
+)
 @pytest.mark.parametrize("value", [5, Decimal("1.5"), "1.5"])
 def test_a_bare_number_beside_a_decimal_column_is_refused(rows: QuerySet[Movement], value: Any) -> None:
     with pytest.raises(FieldError), transaction.atomic():
@@ -133,16 +144,16 @@ def test_a_bare_number_beside_a_decimal_column_is_refused(rows: QuerySet[Movemen
     assert_exact()
 
 
-def test_an_update_of_the_key_is_refused_or_followed(rows: QuerySet[Movement]) -> None:
+@pytest.mark.guarantee("update of the primary key", "refused: insert rows with the new keys and delete the old ones")
+def test_an_update_of_the_key_is_refused(rows: QuerySet[Movement]) -> None:
     row = rows.filter(kind="in")[0]
-    try:
-        with transaction.atomic():
-            rows.filter(pk=row.pk).update(id=row.pk + 1000, quantity=77)
-    except UntrackedWrite:
-        assert not rows.filter(quantity=77).exists()
+    with pytest.raises(UntrackedWrite, match="insert rows with the new keys"), transaction.atomic():
+        rows.filter(pk=row.pk).update(id=row.pk + 1000, quantity=77)
+    assert not rows.filter(quantity=77).exists()
     assert_exact()
 
 
+@pytest.mark.guarantee("a write rolled back with its savepoint", "exact")
 @pytest.mark.parametrize("rolled_back", [lambda rows: rows.update(quantity=0, kind="x"), lambda rows: rows.delete()])
 def test_a_write_rolled_back_with_its_savepoint_changes_nothing(
     rows: QuerySet[Movement], rolled_back: Callable[[Any], None]
@@ -155,12 +166,14 @@ def test_a_write_rolled_back_with_its_savepoint_changes_nothing(
     assert_exact()
 
 
+@pytest.mark.guarantee("_raw_delete", "exact")
 def test_raw_delete_takes_out_its_rows(rows: QuerySet[Movement]) -> None:
     chosen = rows.filter(kind="in")
     assert chosen._raw_delete(chosen.db) == 2
     assert_exact()
 
 
+@pytest.mark.guarantee("a proxy: save, update, delete, bulk_create", "exact")
 def test_a_proxy_writes_the_rows_it_is(rows: QuerySet[Movement]) -> None:
     Correction.objects.filter(kind="in").update(quantity=9)
     assert_exact()
@@ -168,6 +181,7 @@ def test_a_proxy_writes_the_rows_it_is(rows: QuerySet[Movement]) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("the async twins", "exact")
 def test_the_async_twins_count_alike(rows: QuerySet[Movement], warehouse: Warehouse) -> None:
     async_to_sync(rows.filter(kind="in").aupdate)(quantity=F("quantity") + 1)
     async_to_sync(rows.all().abulk_create)([warehouse.movement(), warehouse.movement(kind="out")])

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from tests.integration.aggregates.conftest import Warehouse
+from tests.integration.aggregates.conftest import Warehouse, quoted, upserts
 from tests.integration.aggregates.exactness import assert_exact
 from tests.testapp.models import Movement
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.row_locks, pytest.mark.django_db(transaction=True)]
 
 
 def elsewhere(write: Callable[[], Any]) -> None:
@@ -49,7 +49,8 @@ def after_the_first(words: str, act: Callable[[], None]) -> Iterator[None]:
     assert acted
 
 
-@pytest.mark.parametrize("words", ["FOR UPDATE", 'UPDATE "testapp_movement"', "GROUP BY"])
+@pytest.mark.guarantee("update racing an insert or a change that matches", "exact")
+@pytest.mark.parametrize("words", ["FOR UPDATE", f"UPDATE {quoted(Movement)}", "GROUP BY"])
 @pytest.mark.parametrize(
     "write",
     [
@@ -67,6 +68,7 @@ def test_a_row_that_joins_while_an_update_runs_is_counted_by_every_declaration(
     assert_exact()
 
 
+@pytest.mark.guarantee("delete racing an insert that matches", "exact")
 @pytest.mark.parametrize("write", [lambda: Movement.objects.filter(kind="in").delete()], ids=["delete"])
 def test_a_row_that_joins_while_a_delete_runs_is_counted_by_every_declaration(
     warehouse: Warehouse, write: Callable[[], Any]
@@ -77,6 +79,7 @@ def test_a_row_that_joins_while_a_delete_runs_is_counted_by_every_declaration(
     assert_exact()
 
 
+@pytest.mark.guarantee("a save racing an insert of its key", "exact")
 def test_a_row_inserted_under_the_key_being_saved_is_not_counted_twice(warehouse: Warehouse) -> None:
     movement = warehouse.movement(pk=777, quantity=3)
     with after_the_first("FOR UPDATE", lambda: elsewhere(lambda: warehouse.moved(pk=777, quantity=5))):
@@ -85,6 +88,8 @@ def test_a_row_inserted_under_the_key_being_saved_is_not_counted_twice(warehouse
     assert_exact()
 
 
+@upserts
+@pytest.mark.guarantee("bulk_create(update_conflicts=True) racing a delete", "exact")
 def test_a_row_that_goes_between_insert_and_update_of_an_upsert_is_tried_again(warehouse: Warehouse) -> None:
     warehouse.moved(lot="a")
     with after_the_first("ON CONFLICT", lambda: elsewhere(lambda: Movement.objects.filter(lot="a").delete())):

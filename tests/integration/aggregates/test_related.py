@@ -21,6 +21,7 @@ WRITES: dict[str, Callable[[Any, Warehouse, bool], Any]] = {
 }
 
 
+@pytest.mark.guarantee("related manager: add, set, remove, clear; bulk and one by one", "exact")
 @pytest.mark.parametrize("bulk", [True, False], ids=["bulk", "one by one"])
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_rows_that_change_their_parent_change_their_bucket(
@@ -32,6 +33,7 @@ def test_rows_that_change_their_parent_change_their_bucket(
     assert_exact()
 
 
+@pytest.mark.guarantee("related manager: create, get_or_create, update_or_create, update, delete", "exact")
 def test_rows_made_by_a_parent_are_counted(warehouse: Warehouse) -> None:
     warehouse.bolt.movements.create(site=warehouse.north, moved_at=NOON, quantity=3, kind="in")
     warehouse.bolt.movements.get_or_create(lot="a", site=warehouse.north, moved_at=NOON, defaults={"quantity": 3})
@@ -39,6 +41,7 @@ def test_rows_made_by_a_parent_are_counted(warehouse: Warehouse) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("related manager: create, get_or_create, update_or_create, update, delete", "exact")
 def test_a_parents_rows_are_written_like_any_queryset(warehouse: Warehouse) -> None:
     warehouse.moved()
     warehouse.moved(item=warehouse.nut)

@@ -42,12 +42,19 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.guarantee("save of a new row", "exact")
 @pytest.mark.parametrize("values", CHANGES.values(), ids=CHANGES)
 def test_a_new_row_is_counted(warehouse: Warehouse, values: dict[str, Any]) -> None:
     warehouse.moved(**values)
     assert_exact()
 
 
+@pytest.mark.guarantee("save of a changed row", "exact")
+@pytest.mark.guarantee("save that moves a row to other buckets", "exact", case="a text dimension")
+@pytest.mark.guarantee("save that moves a row to other buckets", "exact", case="a text dimension to NULL")
+@pytest.mark.guarantee("save that moves a row to other buckets", "exact", case="a truncated datetime")
+@pytest.mark.guarantee("save that moves a row to other buckets", "exact", case="a foreign key to NULL")
+@pytest.mark.guarantee("save that moves a row into or out of the filter", "exact", case="into the filter")
 @pytest.mark.parametrize("values", CHANGES.values(), ids=CHANGES)
 def test_a_changed_row_leaves_its_old_buckets_and_joins_its_new_ones(
     warehouse: Warehouse, values: dict[str, Any]
@@ -60,6 +67,7 @@ def test_a_changed_row_leaves_its_old_buckets_and_joins_its_new_ones(
     assert_exact()
 
 
+@pytest.mark.guarantee("save that moves a row into or out of the filter", "exact", case="into the filter")
 @pytest.mark.parametrize("values", CHANGES.values(), ids=CHANGES)
 def test_a_row_changed_back_is_counted_as_before(warehouse: Warehouse, values: dict[str, Any]) -> None:
     movement = warehouse.moved(**values)
@@ -107,6 +115,12 @@ def test_the_active_time_zone_changes_no_bucket(warehouse: Warehouse) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("save(update_fields) of tracked fields", "exact", case="['quantity']")
+@pytest.mark.guarantee("save(update_fields) of tracked fields", "exact", case="('quantity', 'kind')")
+@pytest.mark.guarantee("save(update_fields) of untracked fields", "exact", case="['note']")
+@pytest.mark.guarantee("save(update_fields) of a foreign key by its name", "exact", case="['item']")
+@pytest.mark.guarantee("save(update_fields) of a foreign key by its _id", "exact", case="['item_id']")
+@pytest.mark.guarantee("save(update_fields=[])", "exact", case="[]")
 @pytest.mark.parametrize(
     "names",
     [
@@ -130,6 +144,7 @@ def test_update_fields_counts_what_is_stored_and_nothing_else(warehouse: Warehou
     assert_exact()
 
 
+@pytest.mark.guarantee("save with deferred fields", "exact")
 @pytest.mark.parametrize("loaded", [["quantity"], ["note"], ["kind", "item_id"]], ids=str)
 def test_an_instance_with_deferred_fields_is_counted_whole(warehouse: Warehouse, loaded: list[str]) -> None:
     warehouse.moved()
@@ -140,6 +155,7 @@ def test_an_instance_with_deferred_fields_is_counted_whole(warehouse: Warehouse,
     assert_exact()
 
 
+@pytest.mark.guarantee("save with deferred fields", "exact")
 def test_a_deferred_field_that_is_set_is_counted(warehouse: Warehouse) -> None:
     warehouse.moved()
     movement = Movement.objects.defer("quantity", "kind").get()
@@ -148,6 +164,7 @@ def test_a_deferred_field_that_is_set_is_counted(warehouse: Warehouse) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("F() or another expression on the instance", "exact")
 @pytest.mark.parametrize(
     "values",
     [
@@ -170,6 +187,10 @@ def test_an_expression_on_the_instance_counts_as_what_the_database_made_of_it(
     assert_exact()
 
 
+@pytest.mark.guarantee(
+    "a number or expression of another scale for an exact decimal",
+    "refused: wrap it in Value(…, output_field=FixedDecimalField())",
+)
 @pytest.mark.parametrize(
     "expression",
     [Value(5), Value(Decimal("1.5")), F("quantity"), F("quantity") + 1],
@@ -183,6 +204,7 @@ def test_an_expression_of_another_scale_is_refused(warehouse: Warehouse, express
     assert_exact()
 
 
+@pytest.mark.guarantee("strings and floats for numbers, text for keys and times", "exact")
 @pytest.mark.parametrize(
     ("given", "kept"), [("7.5", "7.5"), (7.5, "7.5"), (7, "7"), (0.1, "0.1"), ("-0.00", "0"), (Decimal("1E+2"), "100")]
 )
@@ -192,6 +214,7 @@ def test_strings_and_floats_count_as_the_numbers_they_are_stored_as(given: Any, 
     assert_exact()
 
 
+@pytest.mark.guarantee("strings and floats for numbers, text for keys and times", "exact")
 def test_text_for_whole_numbers_keys_and_times_counts_as_what_is_stored(warehouse: Warehouse) -> None:
     movement = warehouse.moved(quantity="12", moved_at="2026-03-07T12:00:00+01:00")
     again = warehouse.movement(pk=str(movement.pk), site=None, site_id=str(warehouse.south.pk), quantity="13")
@@ -209,6 +232,7 @@ def test_the_decimal_context_of_the_caller_changes_no_total() -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("explicit primary keys, force_insert, force_update", "exact")
 @pytest.mark.parametrize("exists", [True, False])
 @pytest.mark.parametrize("force", [{}, {"force_insert": True}, {"force_update": True}], ids=str)
 @pytest.mark.parametrize("model", [Movement, Ticket])
@@ -233,6 +257,7 @@ def test_an_explicit_key_inserts_or_updates_as_django_decides(
     assert_exact()
 
 
+@pytest.mark.guarantee("a clone: the key reset, then saved", "exact")
 def test_a_clone_by_resetting_the_key_is_a_second_row(warehouse: Warehouse) -> None:
     movement = warehouse.moved()
     movement.pk, movement._state.adding = None, True
@@ -242,6 +267,7 @@ def test_a_clone_by_resetting_the_key_is_a_second_row(warehouse: Warehouse) -> N
     assert_exact()
 
 
+@pytest.mark.guarantee("a clone: the key reset, then saved", "exact")
 def test_a_clone_that_forgets_the_state_is_a_second_row(warehouse: Warehouse) -> None:
     movement = warehouse.moved()
     movement.pk = None
@@ -250,6 +276,7 @@ def test_a_clone_that_forgets_the_state_is_a_second_row(warehouse: Warehouse) ->
     assert_exact()
 
 
+@pytest.mark.guarantee("a failed save, then a good one", "exact")
 @pytest.mark.parametrize("model", ["movement", "ticket"])
 def test_a_failed_save_leaves_no_trace_and_the_good_one_counts_once(warehouse: Warehouse, model: str) -> None:
     row: Any = Ticket(gate="a") if model == "ticket" else warehouse.movement(quantity=None)
@@ -261,6 +288,7 @@ def test_a_failed_save_leaves_no_trace_and_the_good_one_counts_once(warehouse: W
     assert_exact()
 
 
+@pytest.mark.guarantee("a save rolled back with its savepoint, then repeated", "exact")
 @pytest.mark.parametrize("change", [{"quantity": 1}, {"kind": "planned"}, {"item": None}], ids=str)
 def test_a_save_rolled_back_with_its_savepoint_and_repeated_counts_once(
     warehouse: Warehouse, change: dict[str, Any]
@@ -276,6 +304,7 @@ def test_a_save_rolled_back_with_its_savepoint_and_repeated_counts_once(
     assert_exact()
 
 
+@pytest.mark.guarantee("a save rolled back with its savepoint, then repeated", "exact")
 def test_a_first_save_rolled_back_with_its_savepoint_and_repeated_counts_once(warehouse: Warehouse) -> None:
     movement = warehouse.movement()
     with pytest.raises(ZeroDivisionError), transaction.atomic():
@@ -286,6 +315,7 @@ def test_a_first_save_rolled_back_with_its_savepoint_and_repeated_counts_once(wa
     assert_exact()
 
 
+@pytest.mark.guarantee("a save rolled back with its savepoint, then repeated", "exact")
 def test_a_save_rolled_back_to_a_savepoint_by_hand_and_repeated_counts_once(warehouse: Warehouse) -> None:
     with transaction.atomic():
         savepoint = transaction.savepoint()
@@ -303,6 +333,7 @@ def test_two_saves_of_one_row_in_one_transaction_count_the_last(warehouse: Wareh
     assert_exact()
 
 
+@pytest.mark.guarantee("a stale instance", "exact")
 def test_stale_instances_count_as_what_they_overwrite(warehouse: Warehouse) -> None:
     movement = warehouse.moved()
     one, other = Movement.objects.get(pk=movement.pk), Movement.objects.get(pk=movement.pk)
@@ -314,6 +345,7 @@ def test_stale_instances_count_as_what_they_overwrite(warehouse: Warehouse) -> N
     assert_exact()
 
 
+@pytest.mark.guarantee("save of a row that was deleted meanwhile", "exact")
 def test_a_save_of_a_row_deleted_elsewhere_inserts_it_again(warehouse: Warehouse) -> None:
     movement = warehouse.moved()
     Movement.objects.get(pk=movement.pk).delete()
@@ -322,6 +354,7 @@ def test_a_save_of_a_row_deleted_elsewhere_inserts_it_again(warehouse: Warehouse
     assert_exact()
 
 
+@pytest.mark.guarantee("get_or_create, update_or_create", "exact")
 def test_get_or_create_counts_once(warehouse: Warehouse) -> None:
     values = {"site": warehouse.north, "moved_at": NOON, "quantity": 3, "kind": "in"}
     for _ in range(2):
@@ -329,6 +362,7 @@ def test_get_or_create_counts_once(warehouse: Warehouse) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("get_or_create, update_or_create", "exact")
 def test_update_or_create_counts_the_last_values(warehouse: Warehouse) -> None:
     values = {"site": warehouse.north, "moved_at": NOON, "kind": "in"}
     for quantity in (3, 4):
@@ -336,6 +370,7 @@ def test_update_or_create_counts_the_last_values(warehouse: Warehouse) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("a proxy: save, update, delete, bulk_create", "exact")
 def test_a_save_through_a_proxy_counts_like_the_row_it_is(warehouse: Warehouse) -> None:
     movement = warehouse.moved()
     proxy = Correction.objects.get(pk=movement.pk)
@@ -344,6 +379,7 @@ def test_a_save_through_a_proxy_counts_like_the_row_it_is(warehouse: Warehouse) 
     assert_exact()
 
 
+@pytest.mark.guarantee("the async twins", "exact")
 def test_asave_counts_like_save(warehouse: Warehouse) -> None:
     movement = warehouse.movement()
     async_to_sync(movement.asave)()
@@ -352,6 +388,7 @@ def test_asave_counts_like_save(warehouse: Warehouse) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("a receiver of a save that saves the row again", "exact")
 def test_a_row_that_the_host_saves_again_from_post_save_counts_once() -> None:
     reading = Reading.objects.create(machine="press", level=3, raw=True)
     reading.refresh_from_db()
@@ -368,6 +405,7 @@ def test_a_bare_key_lookup_stays_what_it_was_after_a_failed_insert(warehouse: Wa
     assert movement._state.adding
 
 
+@pytest.mark.guarantee("save_base past Tracked, outside a transaction", "refused: wrap it in transaction.atomic()")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("saved", ["new", "changed"])
 def test_a_save_past_tracked_and_outside_a_transaction_is_refused(warehouse: Warehouse, saved: str) -> None:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from tests.integration.aggregates.conftest import Warehouse
+from tests.integration.aggregates.conftest import Warehouse, quoted
 from tests.integration.aggregates.exactness import assert_exact
 from tests.testapp.models import Carrier, Item, Movement, MovementTotals, Site, Ticket
 
@@ -73,7 +73,7 @@ def test_totals_are_written_in_the_order_of_their_keys(warehouse: Warehouse) -> 
     written: list[list[uuid.UUID]] = []
 
     def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith('INSERT INTO "testapp_movementtotals"'):
+        if sql.startswith(f"INSERT INTO {quoted(MovementTotals)}"):
             width = len(MovementTotals._meta.concrete_fields)
             written.append([uuid.UUID(str(key)) for key in params[::width]])
         return execute(sql, params, many, context)
@@ -109,7 +109,7 @@ def test_what_a_set_write_costs_does_not_grow_with_its_rows(
         ran = statements(lambda: write(parents))
         assert_exact()
         Movement.objects.all().delete()
-        return len([sql for sql in ran if not sql.startswith('DELETE FROM "testapp_movement"')])
+        return len([sql for sql in ran if not sql.startswith(f"DELETE FROM {quoted(Movement)}")])
 
     assert cost(300) <= cost(10)
 
@@ -117,7 +117,7 @@ def test_what_a_set_write_costs_does_not_grow_with_its_rows(
 def test_bulk_create_reads_and_applies_once_whatever_its_rows(warehouse: Warehouse) -> None:
     def cost(rows: int) -> int:
         ran = statements(lambda: Movement.objects.bulk_create([warehouse.movement() for _ in range(rows)]))
-        return len([sql for sql in ran if not sql.startswith('INSERT INTO "testapp_movement" ')])
+        return len([sql for sql in ran if not sql.startswith(f"INSERT INTO {quoted(Movement)} ")])
 
     assert cost(300) == cost(10)
     assert_exact()

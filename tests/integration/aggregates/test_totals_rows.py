@@ -40,6 +40,7 @@ WRITES: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.guarantee("a totals row written by hand", "refused: write its source rows, or run rebuild_totals")
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_writing_totals_by_hand_is_refused(write: Callable[[], Any]) -> None:
     Ticket.objects.create(gate="a", price=1)
@@ -48,6 +49,7 @@ def test_writing_totals_by_hand_is_refused(write: Callable[[], Any]) -> None:
     assert_exact()
 
 
+@pytest.mark.guarantee("loaddata, with or without totals rows in the fixture", "exact")
 @pytest.mark.parametrize("order", ["rows first", "totals first", "no totals"])
 def test_a_fixture_loads_rows_and_derives_their_totals(warehouse: Warehouse, tmp_path: Path, order: str) -> None:
     for quantity in (1, 2):

@@ -16,7 +16,7 @@ import aggregates
 from aggregates import ledger
 from aggregates.exceptions import OutsideTransaction, TotalOutOfRange
 from aggregates.fields import MAX_VALUE
-from tests.integration.aggregates.conftest import NOON, Warehouse
+from tests.integration.aggregates.conftest import NOON, Warehouse, quoted
 from tests.integration.aggregates.exactness import assert_exact, stored
 from tests.testapp.models import Movement, MovementTotals, Reading, ReadingTotals, Ticket, TicketTotals
 
@@ -33,6 +33,7 @@ def _writes(warehouse: Warehouse) -> None:
     warehouse.moved().delete()
 
 
+@pytest.mark.guarantee("aggregates.batch()", "exact")
 def test_a_batch_applies_the_net_of_its_writes(warehouse: Warehouse) -> None:
     with aggregates.batch():
         _writes(warehouse)
@@ -44,7 +45,7 @@ def test_a_batch_writes_totals_once_and_at_its_end(warehouse: Warehouse) -> None
         for _ in range(5):
             warehouse.moved()
         assert not MovementTotals.objects.exists()
-    assert sum('INTO "testapp_movementtotals"' in query["sql"] for query in queries) == 1
+    assert sum(f"INTO {quoted(MovementTotals)}" in query["sql"] for query in queries) == 1
     assert_exact()
 
 
@@ -55,6 +56,7 @@ def test_a_batch_whose_writes_cancel_out_writes_no_totals(warehouse: Warehouse) 
     assert_exact()
 
 
+@pytest.mark.guarantee("aggregates.batch()", "exact")
 def test_a_batch_that_raises_leaves_nothing(warehouse: Warehouse) -> None:
     with pytest.raises(ZeroDivisionError), aggregates.batch():
         _writes(warehouse)
@@ -85,6 +87,7 @@ def test_an_inner_batch_that_raises_takes_only_its_own_writes_back(warehouse: Wa
     assert_exact()
 
 
+@pytest.mark.guarantee("savepoints, by atomic() and by hand, inside a batch", "exact")
 def test_a_savepoint_rolled_back_inside_a_batch_takes_its_deltas_along(warehouse: Warehouse) -> None:
     movement = warehouse.moved()
     with aggregates.batch():
@@ -100,6 +103,7 @@ def test_a_savepoint_rolled_back_inside_a_batch_takes_its_deltas_along(warehouse
     assert_exact()
 
 
+@pytest.mark.guarantee("savepoints, by atomic() and by hand, inside a batch", "exact")
 def test_a_savepoint_rolled_back_by_hand_inside_a_batch_takes_its_deltas_along(warehouse: Warehouse) -> None:
     with aggregates.batch():
         warehouse.moved(quantity=1)
@@ -117,6 +121,7 @@ def test_a_savepoint_rolled_back_by_hand_inside_a_batch_takes_its_deltas_along(w
     assert_exact()
 
 
+@pytest.mark.guarantee("savepoints, by atomic() and by hand, inside a batch", "exact")
 def test_savepoints_released_inside_a_batch_keep_their_deltas(warehouse: Warehouse) -> None:
     with aggregates.batch():
         for _ in range(3):
@@ -130,7 +135,7 @@ def test_savepoints_released_inside_a_batch_keep_their_deltas(warehouse: Warehou
 def test_a_failed_write_inside_a_batch_leaves_the_others(warehouse: Warehouse) -> None:
     with aggregates.batch():
         warehouse.moved(lot="a")
-        with pytest.raises(Exception, match=r"(?i)unique"), transaction.atomic():
+        with pytest.raises(Exception, match=r"(?i)unique|duplicate"), transaction.atomic():
             warehouse.moved(lot="a")
         warehouse.moved(lot="b")
     assert Movement.objects.count() == 2
@@ -146,6 +151,10 @@ WRITES: list[tuple[str, Callable[[Any], Any]]] = [
 ]
 
 
+@pytest.mark.guarantee(
+    "a total that would leave the range of its column",
+    "refused: the whole write; split the bucket, or sum smaller units",
+)
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("write", [write for _name, write in WRITES], ids=[name for name, _write in WRITES])
 def test_a_write_that_takes_a_total_out_of_range_is_refused_whole(write: Callable[[Any], Any]) -> None:

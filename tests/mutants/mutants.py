@@ -1,0 +1,168 @@
+"""Faults that somebody could make in the engine, each with tests that must notice it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SAVES = "tests/integration/aggregates/test_saves.py"
+DELETES = "tests/integration/aggregates/test_deletes.py"
+RECEIVERS = "tests/integration/aggregates/test_receivers.py"
+TRANSACTIONS = "tests/integration/aggregates/test_transactions.py"
+DRIFT = "tests/integration/aggregates/test_drift.py"
+WRITERS = "tests/concurrency/test_writers.py"
+STATES = "tests/integration/aggregates/test_states.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``old`` becomes ``new`` wherever it stands in the file, and one of the tests must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    row_locks: bool = False
+    """Whether it shows only where writers wait for rows: not on SQLite, which has one writer."""
+    by_states: bool = False
+    """Whether the machine that writes at random is shown to notice it as well."""
+
+
+MUTANTS = (
+    Mutant(
+        "the pre-image is read without a lock",
+        "aggregates/images.py",
+        ".select_for_update()",
+        "",
+        (f"{WRITERS}::test_a_save_waits_for_another_of_the_same_expense_and_leaves_no_drift",
+         f"{WRITERS}::test_a_draft_submitted_twice_at_once_is_counted_once"),
+        row_locks=True,
+    ),
+    Mutant(
+        "the post-image is taken from the instance",
+        "aggregates/writes.py",
+        "    def stored(self) -> deltas.Image:\n",
+        "    def stored(self) -> deltas.Image:\n"
+        '        if isinstance(self, InstanceSave) and self.definition.label == "testapp.TicketTotals":\n'
+        "            return {(self._instance.gate,): (self._instance.price, 1)}\n",
+        ("tests/integration/aggregates/test_inheritance.py::test_update_fields_of_a_child_count_what_is_stored",),
+    ),
+    Mutant(
+        "a save with update_fields is ignored",
+        "aggregates/receivers.py",
+        "if definition.concerns(update_fields):",
+        "if update_fields is None:",
+        (f"{SAVES}::test_update_fields_counts_what_is_stored_and_nothing_else",),
+    ),
+    Mutant(
+        "totals are written in any order",
+        "aggregates/store.py",
+        "sorted(((row.key, row) for row in rows), key=lambda item: item[0])",
+        "[(row.key, row) for row in rows]",
+        ("tests/integration/aggregates/test_statements.py::test_totals_are_written_in_the_order_of_their_keys",),
+    ),
+    Mutant(
+        "a row that moves is not taken out of its old bucket",
+        "aggregates/deltas.py",
+        "*negative(before).items(), *after.items()",
+        "*((v, a) for v, a in negative(before).items() if v in after or not after), *after.items()",
+        (f"{SAVES}::test_a_changed_row_leaves_its_old_buckets_and_joins_its_new_ones",),
+        by_states=True,
+    ),
+    Mutant(
+        "cascades go past the tracked manager",
+        "aggregates/models.py",
+        '        base_manager_name = "objects"\n\n    def save_base(',
+        "\n    def save_base(",
+        (f"{DELETES}::test_set_null_moves_the_children_to_the_bucket_without",
+         f"{DELETES}::test_set_constant_moves_the_children_to_its_bucket"),
+    ),
+    Mutant(
+        "rows that the filter leaves out are counted",
+        "aggregates/images.py",
+        "if not definition.where:",
+        "if True:",
+        (f"{SAVES}::test_a_changed_row_leaves_its_old_buckets_and_joins_its_new_ones",),
+    ),
+    Mutant(
+        "a correction applies whatever the generation",
+        "aggregates/upsert.py",
+        "guard = f\"{expression(F('generation'))} = {sets['generation']} - 1\"",
+        'guard = ""',
+        (f"{DRIFT}::test_findings_applied_a_second_time_correct_nothing",),
+    ),
+    Mutant(
+        "sums are rounded",
+        "aggregates/deltas.py",
+        "Context(prec=100, traps=[Inexact, InvalidOperation])",
+        "Context(prec=6)",
+        (f"{SAVES}::test_the_decimal_context_of_the_caller_changes_no_total",),
+    ),
+    Mutant(
+        "what a savepoint's rollback undid is not forgotten",
+        "aggregates/undo.py",
+        "return any(first < moment <= last for first, last in self._undone)",
+        "return False",
+        (f"{TRANSACTIONS}::test_a_savepoint_rolled_back_inside_a_batch_takes_its_deltas_along",
+         f"{RECEIVERS}::test_a_receiver_of_a_later_save_writes_and_the_row_counts_once"),
+        by_states=True,
+    ),
+    Mutant(
+        "only rollbacks by atomic() are noticed",
+        "aggregates/undo.py",
+        "if match := SAVEPOINT.match(sql):",
+        'if (match := SAVEPOINT.match(sql)) and "ROLLBACK" not in sql:',
+        (f"{TRANSACTIONS}::test_a_savepoint_rolled_back_by_hand_inside_a_batch_takes_its_deltas_along",),
+    ),
+    Mutant(
+        "deletes are not queued",
+        "aggregates/receivers.py",
+        "book.queue_delete(definition, instance)",
+        "pass",
+        (f"{DELETES}::test_a_deleted_row_is_out_of_its_totals", f"{DELETES}::test_a_cascade_takes_out_every_child"),
+    ),
+    Mutant(
+        "a deleted row is taken for gone, whatever a receiver did",
+        "aggregates/ledger.py",
+        "write.stored() if write.disturbed else {}",
+        "{}",
+        (f"{RECEIVERS}::test_a_receiver_of_a_delete_writes_and_totals_stay_exact",),
+    ),
+    Mutant(
+        "NULL and the empty text have one key",
+        "aggregates/keys.py",
+        'return b"n", ""',
+        'return b"s", ""',
+        ("tests/unit/aggregates/test_keys.py",),
+    ),
+    Mutant(
+        "a fold forgets what it folds",
+        "aggregates/folding.py",
+        "homes = store.at_slot_0(definition, locked)",
+        "homes = []",
+        (f"{DRIFT}::test_rebuild_repairs_what_drifted",),
+    ),
+    Mutant(
+        "a row inserted under the key being saved is counted twice",
+        "aggregates/ledger.py",
+        "if write is None or not (created or write.existed or write.disturbed):",
+        "if write is None:",
+        (f"{WRITERS}::test_a_save_that_meets_a_row_inserted_since_is_tried_again",),
+        row_locks=True,
+    ),
+    Mutant(
+        "an update writes rows that joined after it locked its own",
+        "aggregates/querysets.py",
+        "if not connections[self.db].features.has_select_for_update:",
+        "if True:",
+        (f"{WRITERS}::test_an_update_leaves_out_a_row_inserted_after_it_locked_its_own",),
+        row_locks=True,
+    ),
+    Mutant(
+        "a refused write can be committed without its totals",
+        "aggregates/models.py",
+        "transaction.set_rollback(True, using=using)",
+        "pass",
+        (f"{TRANSACTIONS}::test_a_refused_write_whose_error_the_caller_swallows_is_not_committed",),
+    ),
+)  # fmt: skip

@@ -62,7 +62,8 @@ def after_the_first(words: str, act: Callable[[], None]) -> Iterator[None]:
 def test_a_row_that_joins_while_an_update_runs_is_counted_by_every_declaration(
     warehouse: Warehouse, write: Callable[[], Any], words: str
 ) -> None:
-    warehouse.moved(kind="in")
+    for _ in range(2):  # one row is read without grouping
+        warehouse.moved(kind="in")
     with after_the_first(words, lambda: elsewhere(lambda: warehouse.moved(kind="in", quantity=5))):
         write()
     assert_exact()

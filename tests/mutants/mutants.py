@@ -105,7 +105,6 @@ MUTANTS = (
         "return False",
         (f"{TRANSACTIONS}::test_a_savepoint_rolled_back_inside_a_batch_takes_its_deltas_along",
          f"{RECEIVERS}::test_a_receiver_of_a_later_save_writes_and_the_row_counts_once"),
-        by_states=True,
     ),
     Mutant(
         "only rollbacks by atomic() are noticed",

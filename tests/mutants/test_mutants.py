@@ -45,6 +45,7 @@ def run(tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
     environment["TEST_RUN"] = f"mutants_{os.getpid()}"
     # The same order and the same examples each time.
+    environment["PYTHONHASHSEED"] = "0"
     options = ["-x", "-q", "-p", "no:randomly", "--hypothesis-seed=0", "--no-migrations"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *tests],

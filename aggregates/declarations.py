@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import models
 from django.db.models import F, Q
 
-from aggregates import expressions
+from aggregates import expressions, references
 from aggregates.definitions import Definition, Rollup
 from aggregates.exceptions import DeclarationError
 
@@ -32,12 +32,11 @@ def define(totals: type[Totals]) -> Definition:
     parts = [*dimensions.values(), *measures.values(), where]
     return Definition(
         totals=totals,
-        source=source,
+        tables=references.tables(source, parts),
         where=where,
         dimensions=dimensions,
         measures=measures,
         rollups=declared.rollups(frozenset(dimensions)),
-        watched=expressions.columns(source, parts),
         time_zones=expressions.time_zones(parts),
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -50,23 +51,67 @@ class Rollup:
         object.__setattr__(self, "chunk_by", chunk_by or dimensions[-1])
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table that totals are computed from: the source's, or one that its foreign keys lead to.
+
+    ``path`` names the foreign keys that are followed from the source, and is empty for the source itself.
+    """
+
+    path: str
+    model: type[models.Model]
+    columns: frozenset[str] | None
+    """Names and attnames of the columns that matter; None where any may."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scope:
+    """The rows of one model, in so far as the totals of one definition depend on them.
+
+    ``paths`` are those of its tables: a model may be the source, be reached from it, or both.
+    """
+
+    definition: Definition
+    model: type[models.Model]
+    paths: tuple[str, ...]
+    columns: frozenset[str] | None
+
+    @property
+    def is_source(self) -> bool:
+        """Whether each row concerns the source row it is, and no other."""
+        return self.paths == ("",)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether totals depend on no other table: such a row's contribution is locked with the row."""
+        return len(self.definition.tables) == 1
+
+    def concerns(self, update_fields: frozenset[str] | None) -> bool:
+        """Return whether a write of these columns (None: all) can change a total."""
+        return update_fields is None or self.columns is None or not self.columns.isdisjoint(update_fields)
+
+    def reaches(self, keys: Collection[Any]) -> Q:
+        """Return the condition that a source row is, or leads to, one of the rows with these keys."""
+        conditions = [Q((f"{path}__pk__in" if path else "pk__in", keys)) for path in self.paths]
+        return reduce(or_, conditions)
+
+
 @dataclass(frozen=True, eq=False)
 class Definition:
     """One resolved declaration.
 
     ``dimensions`` maps each dimension to an expression over a source row, of the type of the
     totals column of that name; ``measures`` maps each measure to what one row contributes to its
-    sum. Both are in the order of the totals model's fields.
+    sum. Both are in the order of the totals model's fields. ``tables`` are all that these and the
+    filter read: the source's first, and each after the one whose foreign key leads to it.
     """
 
     totals: type[Totals]
-    source: type[models.Model]
+    tables: tuple[Table, ...]
     where: Q
     dimensions: Mapping[str, Combinable]
     measures: Mapping[str, Combinable]
     rollups: tuple[Rollup, ...]
-    watched: frozenset[str] | None
-    """Names and attnames of the source's columns that matter; None where any may."""
     time_zones: frozenset[str] = frozenset()
     """Names of the time zones in which dates are taken from datetimes."""
 
@@ -74,6 +119,25 @@ class Definition:
     def label(self) -> str:
         """Return the totals model's label, such as ``expenses.ExpenseTotals``."""
         return self.totals._meta.label
+
+    @property
+    def source(self) -> type[models.Model]:
+        """Return the model whose rows are summed."""
+        return self.tables[0].model
+
+    @cached_property
+    def scopes(self) -> tuple[Scope, ...]:
+        """Return the models whose rows decide totals: those farthest from the source first.
+
+        Rows are locked in this order, so that writers wait for each other instead of deadlocking.
+        """
+        found: dict[Any, list[Table]] = {}
+        for table in reversed(self.tables):
+            found.setdefault(table.model._meta.concrete_model, []).append(table)
+        return tuple(
+            Scope(self, tables[-1].model, tuple(table.path for table in tables), _union(tables))
+            for tables in found.values()
+        )
 
     def rollup(self, name: str) -> Rollup:
         """Return the rollup of that name; raise KeyError where none is declared."""
@@ -110,10 +174,6 @@ class Definition:
         }
         return {name: hashlib.sha256(repr((name, parts)).encode()).hexdigest() for name, parts in meaning.items()}
 
-    def concerns(self, update_fields: frozenset[str] | None) -> bool:
-        """Return whether a write of these columns (None: all) can change a total."""
-        return update_fields is None or self.watched is None or not self.watched.isdisjoint(update_fields)
-
 
 def value_field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
     """Return a field of the type that values of a column have: for a foreign key, the key it holds."""
@@ -122,6 +182,11 @@ def value_field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
         field = field.target_field
     copy: models.Field[Any, Any] = field.clone()
     return copy
+
+
+def _union(tables: list[Table]) -> frozenset[str] | None:
+    columns = [table.columns for table in tables]
+    return None if None in columns else frozenset().union(*(each for each in columns if each is not None))
 
 
 def _spelled(part: Any) -> Any:

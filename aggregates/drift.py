@@ -85,7 +85,7 @@ def plan(definition: Definition, *, using: str, batch_size: int) -> list[Chunk]:
 def _bounds(definition: Definition, dimension: str, using: str, batch_size: int) -> Iterator[Any]:
     """Return the values at which a new chunk begins, ascending."""
     alias = _alias(definition, dimension)
-    rows = images.source_rows(definition, using).filter(definition.where, **{f"{alias}__isnull": False})
+    rows = images.counted(definition, images.source_rows(definition, using)).filter(**{f"{alias}__isnull": False})
     held = 0
     for value, count in rows.values_list(alias).annotate(rows=Count("pk")).order_by(alias).iterator():
         if held and held + count > batch_size:
@@ -106,7 +106,7 @@ def compare(definition: Definition, chunk: Chunk, *, using: str) -> Comparison:
 def _expected(definition: Definition, chunk: Chunk, using: str) -> models.QuerySet[Any, Any]:
     dims = [_alias(definition, name) for name in chunk.rollup.dimensions]
     sums = {f"measure_{i}": Sum(expression) for i, expression in enumerate(definition.measures.values())}
-    rows = images.source_rows(definition, using).filter(definition.where)
+    rows = images.counted(definition, images.source_rows(definition, using))
     rows = rows.filter(_range(_alias(definition, chunk.rollup.chunk_by), chunk))
     grouped: models.QuerySet[Any, Any] = rows.values(*dims).annotate(**sums).values_list(*dims, *sums)
     return grouped

@@ -1,24 +1,20 @@
-"""The expressions of a declaration, checked and brought into the form the engine computes with.
-
-Whatever a total depends on must be a column of the source row itself: a value from another table
-could change without a write that the engine sees.
-"""
+"""The expressions of a declaration, checked and brought into the form the engine computes with."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models import Case, Count, F, Q, Subquery, Sum, Value, When
-from django.db.models.expressions import BaseExpression, Combinable, ExpressionWrapper, Star
+from django.db.models.expressions import Combinable, ExpressionWrapper, Star
 from django.db.models.functions import Cast, Coalesce, Now, Random
 from django.db.models.functions.datetime import TimezoneMixin, TruncBase
 from django.db.models.lookups import IsNull
 
+from aggregates import references
 from aggregates.definitions import value_field
 from aggregates.exceptions import DeclarationError
 from aggregates.fields import FixedDecimalField
@@ -67,7 +63,7 @@ def dimension(totals: type[Totals], source: type[models.Model], name: str, expre
         )
     if not isinstance(expression, F):
         return _computed(totals, name, expression)
-    column, given, origin = value_field(totals, name), resolved.output_field, _name(expression)
+    column, given, origin = value_field(totals, name), resolved.output_field, references.name_of(expression)
     if _family(column) != _family(given):
         raise DeclarationError(
             f"Dimension {name!r} of {totals.__name__} is a {type(column).__name__}, but {origin} is a "
@@ -88,7 +84,7 @@ def _computed(totals: type[Totals], name: str, expression: Any) -> Combinable:
     column = value_field(totals, name)
     if not isinstance(column, models.DateTimeField):
         return Cast(expression, output_field=column)
-    if any(isinstance(part, TimezoneMixin) and part.tzinfo is not dt.UTC for part in _parts(expression)):
+    if any(isinstance(part, TimezoneMixin) and part.tzinfo is not dt.UTC for part in references.parts(expression)):
         raise DeclarationError(
             f"{name!r} of {totals.__name__} truncates to a datetime in local time, where an hour may come twice: "
             "pass tzinfo=datetime.UTC, or truncate to a date.",
@@ -130,21 +126,9 @@ def condition(totals: type[Totals], source: type[models.Model], where: Q) -> Q:
     return where
 
 
-def columns(source: type[models.Model], expressions: list[Any]) -> frozenset[str] | None:
-    """Return names and attnames of the columns the expressions read; None where that cannot be told."""
-    names: set[str] = set()
-    for part in (part for expression in expressions for part in _parts(expression) if isinstance(part, F)):
-        name = _name(part).split("__")[0]
-        field: Any = source._meta.pk if name == "pk" else source._meta.get_field(name)
-        if field.generated:
-            return None  # the database computes it from columns of its own choice
-        names |= {field.name, field.attname}
-    return frozenset(names)
-
-
 def time_zones(expressions: list[Any]) -> frozenset[str]:
     """Return the names of the time zones in which the expressions take dates and times."""
-    parts = (part for expression in expressions for part in _parts(expression))
+    parts = (part for expression in expressions for part in references.parts(expression))
     return frozenset(
         str(part.get_tzname()) for part in parts if isinstance(part, TimezoneMixin) and part.tzinfo is not None
     )
@@ -153,11 +137,12 @@ def time_zones(expressions: list[Any]) -> frozenset[str]:
 def _resolved(totals: type[Totals], source: type[models.Model], name: str, expression: Any) -> Any:
     """Return the expression resolved against the source, or raise DeclarationError."""
     try:
-        resolved = expression.resolve_expression(models.sql.Query(source), allow_joins=False)
+        resolved = expression.resolve_expression(models.sql.Query(source))
+        references.tables(source, [expression])
     except FieldError as error:
         raise DeclarationError(
             f"{name!r} of {totals.__name__} cannot be computed from a row of {source._meta.label}: {error}. "
-            "Take columns of the row itself; copy to it what another table holds.",
+            "Take columns of the row itself, or of rows that its foreign keys lead to.",
             id="aggregates.E005",
         ) from error
     if getattr(resolved, "contains_aggregate", False) or getattr(resolved, "contains_over_clause", False):
@@ -165,7 +150,7 @@ def _resolved(totals: type[Totals], source: type[models.Model], name: str, expre
             f"{name!r} of {totals.__name__} is computed over several rows: take columns of the row itself.",
             id="aggregates.E005",
         )
-    for part in _parts(expression):
+    for part in references.parts(expression):
         if isinstance(part, (Subquery, Now, Random)):
             raise DeclarationError(
                 f"{name!r} of {totals.__name__} uses {type(part).__name__}, which changes without a write to the row: "
@@ -184,13 +169,14 @@ def _resolved(totals: type[Totals], source: type[models.Model], name: str, expre
 def _depends_on_time_zone(source: type[models.Model], part: Any) -> bool:
     """Return whether a part takes a date or a time from a datetime in whatever time zone is active."""
     if isinstance(part, F):
-        field, *lookups = _name(part).split("__")
-        column: Any = source._meta.pk if field == "pk" else source._meta.get_field(field)
-        transforms = [column.get_transform(lookup) for lookup in lookups if isinstance(column, models.DateTimeField)]
+        column = references.columns(source, references.name_of(part))[-1]
+        if not isinstance(column.field, models.DateTimeField):
+            return False
+        transforms = [column.field.get_transform(lookup) for lookup in column.lookups]
         return any(transform is not None and issubclass(transform, TimezoneMixin) for transform in transforms)
     if not isinstance(part, TimezoneMixin) or part.tzinfo is not None:
         return False
-    resolved: Any = part.resolve_expression(models.sql.Query(source), allow_joins=False)  # type: ignore[attr-defined]
+    resolved: Any = part.resolve_expression(models.sql.Query(source))  # type: ignore[attr-defined]
     return isinstance(resolved.get_source_expressions()[0].output_field, models.DateTimeField)
 
 
@@ -207,26 +193,5 @@ def _refuse_other_scale(totals: type[Totals], name: str, column: Any, summed: An
         )
 
 
-def _name(reference: Any) -> str:
-    return str(reference.name)  # F has it, its type hints do not
-
-
 def _family(field: models.Field[Any, Any]) -> Any:
     return next((family for family in FAMILIES if isinstance(field, family)), None)
-
-
-def _parts(expression: Any) -> Iterator[Any]:
-    """Yield an expression and all it is made of; the columns that a Q names as F."""
-    yield expression
-    children: list[Any] = list(expression.children) if isinstance(expression, Q) else []
-    for child in children:
-        if isinstance(child, (Q, BaseExpression)):
-            yield from _parts(child)
-        else:
-            lookup, value = child
-            yield F(lookup)
-            yield from _parts(value)
-    if isinstance(expression, When):
-        yield from _parts(expression.condition)
-    for child in getattr(expression, "get_source_expressions", list)():
-        yield from _parts(child)

@@ -16,6 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.db.models import signals
 
 from aggregates import registry
+from aggregates.definitions import Definition
 from aggregates.exceptions import UntrackedWrite
 
 _untracked: ContextVar[frozenset[tuple[str, str]]] = ContextVar("untracked", default=frozenset())
@@ -29,12 +30,12 @@ def is_historical(model: type[models.Model]) -> bool:
 
 
 def connect() -> None:
-    """Watch the historical models of every source as they are made."""
+    """Watch the historical models of every model that decides totals, as they are made."""
     signals.class_prepared.connect(_watch, dispatch_uid="aggregates.historical")
 
 
 def _watch(sender: type[models.Model], **_signal: Any) -> None:
-    if is_historical(sender) and _sources_label(sender):
+    if is_historical(sender) and _watched_label(sender):
         _watched.append(sender)
         for signal in (signals.pre_save, signals.pre_delete):
             signal.connect(_refuse_instance, sender=sender, dispatch_uid="aggregates.historical")
@@ -46,7 +47,7 @@ def _refuse_instance(sender: type[models.Model], using: str, **_signal: Any) -> 
 
 def refuse(model: type[models.Model], using: str) -> None:
     """Raise UntrackedWrite for the write of a historical source outside ``untracked()``."""
-    label = _sources_label(model)
+    label = _watched_label(model)
     if label and (label, using) not in _untracked.get():
         raise UntrackedWrite(
             f"{label} is written through a historical model, which cannot keep its totals: write within "
@@ -54,9 +55,14 @@ def refuse(model: type[models.Model], using: str) -> None:
         )
 
 
-def _sources_label(model: type[models.Model]) -> str:
-    """Return the label of the source a model is, or was; empty where it is none."""
-    return next((d.source._meta.label for d in registry.definitions() if d.source._meta.label == model._meta.label), "")
+def _watched_label(model: type[models.Model]) -> str:
+    """Return the label of the watched model that a model is, or was; empty where it is none."""
+    label = model._meta.label
+    return label if any(label in _labels(definition) for definition in registry.definitions()) else ""
+
+
+def _labels(definition: Definition) -> set[str]:
+    return {scope.model._meta.label for scope in definition.scopes}
 
 
 @contextmanager
@@ -80,7 +86,7 @@ def _take_out_of_use(source: str, using: str) -> None:
 
     if RollupState._meta.db_table not in connections[using].introspection.table_names():
         return  # earlier in the history than the totals: none is in use yet
-    totals = [d.label for d in registry.definitions() if d.source._meta.label == source]
+    totals = [d.label for d in registry.definitions() if source in _labels(d)]
     if not totals:
         raise LookupError(f"{source!r} is the source of no totals: write 'app_label.Model'.")
     RollupState.objects.using(using).filter(totals__in=totals).delete()

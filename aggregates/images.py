@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import OperationalError, connections, models
-from django.db.models import Case, Sum, When
-from django.db.models.expressions import Combinable
+from django.db.models import Case, Q, Sum, When
+from django.db.models.expressions import Combinable, ExpressionWrapper
 
-from aggregates import deltas, mariadb, prepared
+from aggregates import deltas, locks, mariadb, prepared
 from aggregates.batches import batched
-from aggregates.definitions import Definition
+from aggregates.definitions import Definition, Scope
 from aggregates.exceptions import TotalOutOfRange
-
-KEYS_A_STATEMENT = 1_000
+from aggregates.locks import KEYS_A_STATEMENT
 
 
 @dataclass(frozen=True)
@@ -36,33 +35,65 @@ def source_rows(definition: Definition, using: str) -> models.QuerySet[Any]:
     )
 
 
-def lock(definition: Definition, using: str, keys: Collection[Any]) -> Locked:
-    """Lock the rows with these keys and return their image; needs an open transaction."""
-    if len(keys) == 1:
-        return _locked(definition, _row(definition, using, keys, _locked_row))
-    parts = [_lock(definition, _by_keys(definition, using, chunk)) for chunk in batched(sorted(keys), KEYS_A_STATEMENT)]
-    return Locked(
-        frozenset().union(*(part.keys for part in parts)),
-        deltas.add(item for part in parts for item in part.image.items()),
-    )
+def counted(definition: Definition, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """Return those source rows that the declared filter lets through."""
+    if len(definition.tables) == 1 or not definition.where:
+        return rows.filter(definition.where)
+    # As a value: as a filter it would leave out rows that lead to a parent not there yet.
+    return rows.alias(counted=ExpressionWrapper(definition.where, models.BooleanField())).filter(counted=True)
 
 
-def lock_matching(definition: Definition, queryset: models.QuerySet[Any]) -> Locked:
-    """Lock the rows that a queryset selects and return their image; needs an open transaction."""
-    return _lock(definition, _restricted(definition, queryset))
+def lock(scope: Scope, using: str, keys: Collection[Any], coming: locks.Keys | None = None) -> Locked:
+    """Lock the rows with these keys and return the image of what they concern; needs an open transaction.
+
+    ``coming`` are rows that the writer is going to lead to; see ``locks.lock``.
+    """
+    if scope.is_all:
+        if len(keys) == 1:
+            return _locked(scope.definition, _row(scope.definition, using, keys, _locked_row))
+        return _lock(scope.definition, (_by_keys(scope, using, part) for part in _parts(scope, sorted(keys))))
+    found: set[Any] = set()
+    for part in _parts(scope, sorted(keys)) if keys else [[]]:
+        rows: models.QuerySet[Any] = models.QuerySet(scope.model, using=using).filter(pk__in=part)
+        found |= locks.lock(scope, rows, _reached(scope, using, part), coming or {})
+    return Locked(frozenset(found), summed(scope, using, keys))
 
 
-def summed(definition: Definition, using: str, keys: Collection[Any]) -> deltas.Image:
-    """Return the image of the rows with these keys, grouped by the database where there are several."""
-    if len(keys) == 1:
+def lock_matching(scope: Scope, queryset: models.QuerySet[Any]) -> Locked:
+    """Lock the rows that a queryset selects and return the image of what they concern; needs an open transaction."""
+    if scope.is_all:
+        rows = _restricted(source_rows(scope.definition, queryset.db), queryset)
+        return _lock(scope.definition, [rows])
+    rows = _restricted(models.QuerySet(scope.model, using=queryset.db).order_by(), queryset)
+    reached = _reached(scope, queryset.db, list(rows.values_list("pk", flat=True)))
+    keys = locks.lock(scope, rows, reached, {})
+    return Locked(keys, summed(scope, queryset.db, keys))
+
+
+def summed(scope: Scope, using: str, keys: Collection[Any]) -> deltas.Image:
+    """Return the image of what the rows with these keys concern, grouped by the database where it is several."""
+    definition = scope.definition
+    if scope.is_all and len(keys) == 1:
         return _locked(definition, _row(definition, using, keys, _contributions)).image
     dims = _names("dim", definition.dimensions)
     sums = {f"measure_{i}": Sum(expression) for i, expression in enumerate(definition.measures.values())}
     groups: list[tuple[deltas.Values, deltas.Amounts]] = []
-    for chunk in batched(keys, KEYS_A_STATEMENT):
-        rows = _by_keys(definition, using, chunk).filter(definition.where).values(*dims).annotate(**sums)
+    for part in _parts(scope, keys):
+        if not scope.is_all:
+            locks.hold(scope, part, _reached(scope, using, part))
+        rows = counted(definition, _by_keys(scope, using, part)).values(*dims).annotate(**sums)
         groups += _split(_evaluated(definition, rows.values_list(*dims, *sums)), len(dims))
     return deltas.add(groups)
+
+
+def _parts(scope: Scope, keys: Collection[Any]) -> Iterator[list[Any]]:
+    """Return the keys in lists of a bounded size, unless a source row could be reached from two of them."""
+    return batched(keys, KEYS_A_STATEMENT if len(scope.paths) == 1 else max(len(keys), 1))
+
+
+def _reached(scope: Scope, using: str, keys: Collection[Any]) -> models.QuerySet[Any]:
+    rows: models.QuerySet[Any] = models.QuerySet(scope.definition.source, using=using)
+    return rows.filter(scope.reaches(keys))
 
 
 def _evaluated(definition: Definition, sums: models.QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -76,32 +107,41 @@ def _evaluated(definition: Definition, sums: models.QuerySet[Any, tuple[Any, ...
         ) from error
 
 
-def _by_keys(definition: Definition, using: str, keys: list[Any]) -> models.QuerySet[Any]:
-    return source_rows(definition, using).filter(pk__in=keys)
+def _by_keys(scope: Scope, using: str, keys: Collection[Any]) -> models.QuerySet[Any]:
+    rows = source_rows(scope.definition, using)
+    # Asked for in the same query, Django would join what the path leads to as if it had to be there.
+    reached = scope.reaches(keys) if scope.is_source else Q(pk__in=_reached(scope, using, keys).values("pk"))
+    return rows.filter(reached)
 
 
-def _restricted(definition: Definition, queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """Return the source rows a queryset selects, each once and in a form that can be locked.
+def _restricted(rows: models.QuerySet[Any], queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """Return those rows that a queryset selects, each once and in a form that can be locked.
 
     A plain filter moves over as it is, so that a row that changed while we waited for its lock is
     checked again; joins and groups can neither be locked nor counted once, and become a subquery.
     """
-    rows = source_rows(definition, queryset.db)
     query = queryset.query
     joined = sum(1 for references in query.alias_refcount.values() if references) > 1
     plain = not (joined or query.annotations or query.extra or query.extra_tables or query.distinct or query.group_by)
-    if plain and _table(query.model) is _table(definition.source):
+    if plain and _table(query.model) is _table(rows.model):
         rows.query.where = query.where.clone()
         return rows
-    return rows.filter(pk__in=queryset.order_by().values(definition.source._meta.pk.name))
+    return rows.filter(pk__in=queryset.order_by().values(rows.model._meta.pk.name))
 
 
 def _table(model: Any) -> Any:
     return model._meta.concrete_model
 
 
-def _lock(definition: Definition, rows: models.QuerySet[Any]) -> Locked:
-    return _locked(definition, list(_contributed(definition, rows.order_by("pk").select_for_update())))
+def _lock(definition: Definition, selections: Iterable[models.QuerySet[Any]]) -> Locked:
+    parts = [
+        _locked(definition, list(_contributed(definition, rows.order_by("pk").select_for_update())))
+        for rows in selections
+    ]
+    return Locked(
+        frozenset().union(*(part.keys for part in parts)),
+        deltas.add(item for part in parts for item in part.image.items()),
+    )
 
 
 def _locked(definition: Definition, found: Sequence[Sequence[Any]]) -> Locked:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
@@ -20,12 +20,12 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, tran
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from aggregates import deltas, images, store, transactions
-from aggregates.definitions import Definition
-from aggregates.exceptions import ConcurrentInsert
+from aggregates.definitions import Definition, Scope
+from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
 from aggregates.keys import home
 from aggregates.signals import totals_changed
 from aggregates.undo import TransactionLog
-from aggregates.writes import CollectedDelete, InstanceSave, Write, keys_of
+from aggregates.writes import CollectedDelete, InstanceSave, Write, coming, keys_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Ledger:
         self.using = connection.alias
         self._log = TransactionLog(connection, self._tell)
         self._open: list[Write] = []
-        self._queued: dict[Definition, set[Any]] = {}
+        self._queued: dict[Scope, set[Any]] = {}
         self._batches = 0
         self._pending: list[tuple[int, Definition, deltas.Delta]] = []
         self._changed: list[tuple[int, Definition, frozenset[UUID]]] = []
@@ -86,22 +86,33 @@ class Ledger:
 
     # Instance saves: pre_save opens, post_save closes.
 
-    def begin_save(self, definition: Definition, instance: models.Model, *, inserts: bool) -> None:
-        """Read and lock the row about to be saved; not where it is certain to be inserted."""
+    def begin_save(self, scope: Scope, instance: models.Model, *, inserts: bool) -> None:
+        """Read and lock the row about to be saved; not where it is a source row that is certain to be inserted."""
         self._read_queue()
-        locked = images.lock(definition, self.using, () if inserts else keys_of(definition, instance))
-        self._begin(InstanceSave(self, definition, instance, locked))
+        keys = () if inserts and scope.is_source else keys_of(scope, instance)
+        locked = images.lock(scope, self.using, keys, coming(scope, instance))
+        self._begin(InstanceSave(self, scope, instance, locked))
 
-    def end_save(self, definition: Definition, instance: models.Model, *, created: bool) -> None:
+    def end_save(self, scope: Scope, instance: models.Model, *, created: bool) -> None:
         """Apply what the save changed."""
-        keys = keys_of(definition, instance)
-        write = self._latest(InstanceSave, definition, lambda write: write.keys == keys)
+        keys = keys_of(scope, instance)
+        write = self._latest(InstanceSave, scope, lambda write: write.keys == keys)
         if write is None or not (created or write.existed or write.disturbed):
+            self._refuse_new_key(scope, instance, keys)
             raise ConcurrentInsert(
-                f"{definition.source._meta.label} {instance.pk} was inserted by another transaction while it was "
-                "being saved: save it again."
+                f"{scope.model._meta.label} {instance.pk} was inserted by another transaction while it was being "
+                "saved: save it again."
             )
         self._end(write, write.stored())
+
+    def _refuse_new_key(self, scope: Scope, instance: models.Model, keys: frozenset[Any]) -> None:
+        """Raise UntrackedWrite where the row saved is not the one that was read: trying again would not help."""
+        write = self._latest(InstanceSave, scope, lambda write: write.instance is instance)
+        if write is not None and write.keys_before != keys:
+            raise UntrackedWrite(
+                f"The key of {scope.model._meta.label} {instance.pk} was set by a receiver of pre_save, after its "
+                "stored row was looked for: set it before save()."
+            )
 
     def abandon(self, since: int) -> None:
         """Forget the writes opened since a moment: they failed before anything was written."""
@@ -109,19 +120,20 @@ class Ledger:
 
     # Deletes by Django's collector: pre_delete queues, the next statement reads, post_delete closes.
 
-    def queue_delete(self, definition: Definition, instance: models.Model) -> None:
+    def queue_delete(self, scope: Scope, instance: models.Model) -> None:
         """Note a row that the collector will delete; all of them are read in one statement."""
-        self._queued.setdefault(definition, set()).update(keys_of(definition, instance))
+        self._queued.setdefault(scope, set()).update(keys_of(scope, instance))
 
-    def end_delete(self, definition: Definition, instance: models.Model) -> None:
+    def end_delete(self, scope: Scope, instance: models.Model) -> None:
         """Note that a row is gone, and apply the delta of all once the last one is."""
-        keys = keys_of(definition, instance)
-        write = self._latest(CollectedDelete, definition, lambda write: keys <= write.remaining)
+        keys = keys_of(scope, instance)
+        write = self._latest(CollectedDelete, scope, lambda write: keys <= write.remaining)
         if write is None:
             return
         write.remaining -= keys
         if not write.remaining:
-            self._end(write, write.stored() if write.disturbed else {})
+            gone = scope.is_source and not write.disturbed
+            self._end(write, {} if gone else write.stored())
 
     def _before_statement(
         self,
@@ -143,17 +155,18 @@ class Ledger:
 
     def _read_queue(self) -> None:
         queued, self._queued = self._queued, {}
-        for definition, keys in queued.items():
-            locked = images.lock(definition, self.using, keys)
-            self._begin(CollectedDelete(self, definition, keys, locked.image))
+        # Parents before children, as every writer.
+        for scope in sorted(queued, key=lambda scope: scope.definition.scopes.index(scope)):
+            locked = images.lock(scope, self.using, queued[scope])
+            self._begin(CollectedDelete(self, scope, queued[scope], locked.image))
 
     # Set writes: one call opens and closes.
 
     @contextmanager
-    def rewriting(self, definitions: Iterable[Definition], queryset: models.QuerySet[Any]) -> Iterator[frozenset[Any]]:
+    def rewriting(self, scopes: Iterable[Scope], queryset: models.QuerySet[Any]) -> Iterator[frozenset[Any]]:
         """Lock the rows a queryset selects, yield their keys, and apply what the block changes."""
         self._read_queue()
-        first, *others = definitions
+        first, *others = scopes
         # Selected once: by the next statement another row may have joined.
         locked = images.lock_matching(first, queryset)
         keys = locked.keys
@@ -165,14 +178,22 @@ class Ledger:
             yield keys
 
     @contextmanager
-    def inserting(self, definitions: Iterable[Definition]) -> Iterator[set[Any]]:
-        """Yield a set that the block fills with the keys of the rows it inserted."""
+    def inserting(self, scopes: Sequence[Scope], given: Collection[Any]) -> Iterator[set[Any]]:
+        """Yield a set that the block fills with the keys of the rows it inserted.
+
+        ``given`` are the keys that rows have before: source rows may be waiting for the ones they lead to.
+        """
         self._read_queue()
         for other in self._live():
             other.settle(other.stored())
+        waiting = [set() if scope.is_source else set(given) for scope in scopes]
+        before = [images.lock(scope, self.using, keys).image for scope, keys in zip(scopes, waiting, strict=True)]
         inserted: set[Any] = set()
         yield inserted
-        writes = [Write(self, definition, inserted, {}) for definition in definitions]
+        writes = [
+            Write(self, scope, inserted | keys, image)
+            for scope, keys, image in zip(scopes, waiting, before, strict=True)
+        ]
         self._open.extend(writes)
         with self._settling(writes):
             pass
@@ -228,15 +249,11 @@ class Ledger:
             other.account(other.stored())
 
     def _overlapping(self, write: Write) -> list[Write]:
-        return [
-            other
-            for other in self._live()
-            if other is not write and other.definition is write.definition and not other.keys.isdisjoint(write.keys)
-        ]
+        return [other for other in self._live() if other is not write and other.overlaps(write)]
 
-    def _latest(self, kind: type[W], definition: Definition, matches: Callable[[W], bool]) -> W | None:
+    def _latest(self, kind: type[W], scope: Scope, matches: Callable[[W], bool]) -> W | None:
         for write in reversed(self._live()):
-            if isinstance(write, kind) and write.definition is definition and matches(write):
+            if isinstance(write, kind) and write.scope is scope and matches(write):
                 return write
         return None
 

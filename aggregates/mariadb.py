@@ -95,11 +95,10 @@ def _columns(
 
 
 def _texts(definition: Definition) -> Iterator[Any]:
-    """Yield the text columns of the totals that tell buckets apart, and those of the source that totals depend on."""
-    source, totals = definition.source._meta, definition.totals._meta
-    watched = definition.watched
-    fields = [totals.get_field(name) for name in ("rollup", *definition.dimensions)]
-    fields += [f for f in source.local_concrete_fields if watched is None or f.name in watched]
+    """Yield the text columns of the totals that tell buckets apart, and those that totals are computed from."""
+    fields = [definition.totals._meta.get_field(name) for name in ("rollup", *definition.dimensions)]
+    for scope in definition.scopes:
+        fields += [f for f in scope.model._meta.local_concrete_fields if scope.concerns(frozenset({f.name}))]
     for field in fields:
         target: Any = field
         while isinstance(target, models.ForeignKey):

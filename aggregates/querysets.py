@@ -13,7 +13,7 @@ from django.db.models.signals import post_delete, pre_delete
 
 from aggregates import conflicts, historical, ledger, receivers, registry, transactions
 from aggregates.batches import batched
-from aggregates.definitions import Definition
+from aggregates.definitions import Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
 
 M = TypeVar("M", bound=models.Model)
@@ -28,7 +28,7 @@ class TrackedQuerySet(models.QuerySet[M]):
     _inserted: Collection[Any] = ()
     """Keys of the rows that the last insert that ignored conflicts put in."""
 
-    def _tracked(self) -> list[Definition]:
+    def _tracked(self) -> list[Scope]:
         if historical.is_historical(self.model):
             historical.refuse(self.model, self.db)
         return registry.watching(self.model)
@@ -36,7 +36,7 @@ class TrackedQuerySet(models.QuerySet[M]):
     def update(self, **kwargs: Any) -> int:
         """Update all rows and their totals in one transaction; see Django's ``update``."""
         written = frozenset(self.model._meta.pk.name if name == "pk" else name for name in kwargs)
-        definitions = [definition for definition in self._tracked() if definition.concerns(written)]
+        scopes = [scope for scope in self._tracked() if scope.concerns(written)]
         if not self._tracked() or self.query.is_sliced or self.query.combinator:
             return super().update(**kwargs)
         if self.model._meta.pk.name in written:
@@ -44,7 +44,7 @@ class TrackedQuerySet(models.QuerySet[M]):
                 f"update() of the primary key of {self.model._meta.label} would lose track of its rows: "
                 "insert rows with the new keys and delete the old ones."
             )
-        if not definitions:
+        if not scopes:
             return super().update(**kwargs)
         self._for_write = True
         self._result_cache = None
@@ -52,20 +52,20 @@ class TrackedQuerySet(models.QuerySet[M]):
         query.add_update_values(kwargs)  # refuses what it must before anything is locked
 
         def operation() -> int:
-            with ledger.of(self.db).rewriting(definitions, self) as keys:
-                return self._update_rows(definitions[0], keys, kwargs)
+            with ledger.of(self.db).rewriting(scopes, self) as keys:
+                return self._update_rows(scopes[0], keys, kwargs)
 
         return transactions.run(operation, using=self.db)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
-    def _update_rows(self, definition: Definition, keys: Collection[Any], kwargs: dict[str, Any]) -> int:
+    def _update_rows(self, scope: Scope, keys: Collection[Any], kwargs: dict[str, Any]) -> int:
         if not keys:
             return 0
         if not connections[self.db].features.has_select_for_update:
             # SQLite has one writer, this one: no row can have joined since the rows were read.
             return super().update(**kwargs)
-        return super(TrackedQuerySet, self.filter(**{f"{definition.source._meta.pk.name}__in": keys})).update(**kwargs)
+        return super(TrackedQuerySet, self.filter(**{f"{scope.model._meta.pk.name}__in": keys})).update(**kwargs)
 
     def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:
         """Update the given fields of the instances; see Django's ``bulk_update``."""
@@ -106,15 +106,15 @@ class TrackedQuerySet(models.QuerySet[M]):
     delete.queryset_only = True  # type: ignore[attr-defined]
 
     def _raw_delete(self, using: str | None) -> int:
-        # Deleting a multi-table child's own row alone leaves the source row, whose delete comes by itself.
+        # Deleting a multi-table child's own row alone leaves the row it extends, whose delete comes by itself.
         concrete = self.model._meta.concrete_model
-        definitions = [d for d in self._tracked() if d.source._meta.concrete_model is concrete]
-        if not definitions:
+        scopes = [scope for scope in self._tracked() if scope.model._meta.concrete_model is concrete]
+        if not scopes:
             return super()._raw_delete(using)
         rows = self.using(using)
 
         def operation() -> int:
-            with ledger.of(rows.db).rewriting(definitions, rows) as keys:
+            with ledger.of(rows.db).rewriting(scopes, rows) as keys:
                 parts = [rows.filter(pk__in=batch) for batch in batched(keys, KEYS_A_STATEMENT)]
                 return sum(super(TrackedQuerySet, part)._raw_delete(rows.db) for part in parts)
 
@@ -156,7 +156,7 @@ class TrackedQuerySet(models.QuerySet[M]):
     bulk_create.alters_data = True  # type: ignore[attr-defined]
 
     def _insert_all(self, objs: list[M], batch_size: int | None) -> list[M]:
-        with ledger.of(self.db).inserting(self._tracked()) as inserted:
+        with ledger.of(self.db).inserting(self._tracked(), self._keys_of(objs)) as inserted:
             created = super().bulk_create(objs, batch_size)
             inserted.update(obj.pk for obj in created)
         return created
@@ -168,8 +168,14 @@ class TrackedQuerySet(models.QuerySet[M]):
                 f"This database does not tell which rows of {self.model._meta.label} an INSERT that ignores conflicts "
                 "put in: insert only rows that are new, or save them one by one."
             )
-        with ledger.of(self.db).inserting(self._tracked()) as self._inserted:
+        with ledger.of(self.db).inserting(self._tracked(), self._keys_of(objs)) as self._inserted:
             return super().bulk_create(objs, batch_size, ignore_conflicts=True)
+
+    def _keys_of(self, objs: list[M]) -> set[Any]:
+        """Return the keys that instances have before they are inserted."""
+        pk: Any = self.model._meta.pk
+        given = (obj.pk for obj in objs)
+        return {pk.to_python(key) for key in given if key is not None and not hasattr(key, "resolve_expression")}
 
     def _require_conflict_target(self) -> None:
         """Refuse to upsert where a conflict with any unique key would update whatever row it is with."""

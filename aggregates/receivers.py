@@ -12,23 +12,23 @@ from aggregates import ledger, registry
 
 
 def connect() -> None:
-    """Watch every source: its proxies and children by their saves, its own rows by their deletes."""
+    """Watch every table of totals: proxies and children by their saves, its own rows by their deletes."""
     for model in apps.get_models():
         if not registry.watching(model):
             continue
         signals.pre_save.connect(before_save, sender=model, dispatch_uid="aggregates")
         signals.post_save.connect(after_save, sender=model, dispatch_uid="aggregates")
-        if _deletes_source_rows(model):
+        if _deletes_watched_rows(model):
             signals.pre_delete.connect(before_delete, sender=model, dispatch_uid="aggregates")
             signals.post_delete.connect(after_delete, sender=model, dispatch_uid="aggregates")
 
 
-def _deletes_source_rows(model: type[models.Model]) -> bool:
-    """Return whether a delete signal of ``model`` announces the deletion of source rows.
+def _deletes_watched_rows(model: type[models.Model]) -> bool:
+    """Return whether a delete signal of ``model`` announces the deletion of rows that are watched.
 
-    Deleting a multi-table child announces its parent as well, which is when the source row goes.
+    Deleting a multi-table child announces its parent as well, which is when the watched row goes.
     """
-    return any(model._meta.concrete_model is d.source._meta.concrete_model for d in registry.watching(model))
+    return any(model._meta.concrete_model is s.model._meta.concrete_model for s in registry.watching(model))
 
 
 def is_own(receiver: Any) -> bool:
@@ -46,9 +46,9 @@ def before_save(
     """Read and lock the stored row, before it changes."""
     book = ledger.of(using)
     inserts = getattr(instance, "_inserts", False)
-    for definition in registry.watching(sender):
-        if definition.concerns(update_fields):
-            book.begin_save(definition, instance, inserts=inserts)
+    for scope in registry.watching(sender):
+        if scope.concerns(update_fields):
+            book.begin_save(scope, instance, inserts=inserts)
 
 
 def after_save(
@@ -61,20 +61,20 @@ def after_save(
 ) -> None:
     """Apply the difference between the stored row before and after."""
     book = ledger.of(using)
-    for definition in registry.watching(sender):
-        if definition.concerns(update_fields):
-            book.end_save(definition, instance, created=created)
+    for scope in registry.watching(sender):
+        if scope.concerns(update_fields):
+            book.end_save(scope, instance, created=created)
 
 
 def before_delete(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
     """Queue the row for reading, before the collector's first statement."""
     book = ledger.of(using)
-    for definition in registry.watching(sender):
-        book.queue_delete(definition, instance)
+    for scope in registry.watching(sender):
+        book.queue_delete(scope, instance)
 
 
 def after_delete(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
     """Take what was deleted out of the totals."""
     book = ledger.of(using)
-    for definition in registry.watching(sender):
-        book.end_delete(definition, instance)
+    for scope in registry.watching(sender):
+        book.end_delete(scope, instance)

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db import models
 
 from aggregates.declarations import define
-from aggregates.definitions import Definition
+from aggregates.definitions import Definition, Scope
 from aggregates.exceptions import DeclarationError
 
 _definitions: dict[str, Definition] = {}
@@ -54,11 +54,12 @@ def definition(totals: type[models.Model] | str) -> Definition:
     return _definitions[label]
 
 
-def watching(source: type[models.Model]) -> list[Definition]:
-    """Return the declarations whose source a row of ``source`` is, proxies included."""
-    concrete = source._meta.concrete_model
+def watching(model: type[models.Model]) -> list[Scope]:
+    """Return what writes to rows of a model can change: proxies and multi-table children count as what they are."""
+    concrete = model._meta.concrete_model
     return [
-        d
-        for d in _definitions.values()
-        if concrete is not None and issubclass(concrete, d.source._meta.concrete_model or d.source)
+        scope
+        for definition in _definitions.values()
+        for scope in definition.scopes
+        if concrete is not None and issubclass(concrete, scope.model._meta.concrete_model or scope.model)
     ]

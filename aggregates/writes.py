@@ -6,19 +6,20 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.models.constants import LOOKUP_SEP
 
 from aggregates import deltas, images
-from aggregates.definitions import Definition
+from aggregates.definitions import Scope
 
 if TYPE_CHECKING:
     from aggregates.ledger import Ledger
 
 
 class Write:
-    """A tracked write in progress: the rows it concerns and the image accounted for them."""
+    """A tracked write in progress: the rows it writes, and the image accounted for what these concern."""
 
-    def __init__(self, ledger: Ledger, definition: Definition, keys: Collection[Any], image: deltas.Image) -> None:
-        self.definition = definition
+    def __init__(self, ledger: Ledger, scope: Scope, keys: Collection[Any], image: deltas.Image) -> None:
+        self.scope = scope
         self._keys = frozenset(keys)
         self.opened = ledger.moment()
         self._ledger = ledger
@@ -29,6 +30,12 @@ class Write:
         """Return the primary keys of the rows."""
         return self._keys
 
+    def overlaps(self, other: Write) -> bool:
+        """Return whether the two may concern the same source rows."""
+        if other.scope is self.scope and self.scope.is_source:
+            return not self.keys.isdisjoint(other.keys)
+        return other.scope.definition is self.scope.definition
+
     @property
     def accounted(self) -> deltas.Image:
         """Return the image last accounted for that no rollback to a savepoint has undone."""
@@ -38,16 +45,16 @@ class Write:
 
     @property
     def disturbed(self) -> bool:
-        """Whether another write has touched these rows since this one was opened."""
+        """Whether another write may have touched these rows since this one was opened."""
         return len(self._accounted) > 1
 
     def stored(self) -> deltas.Image:
         """Return the image of the rows as the database holds them now."""
-        return images.summed(self.definition, self._ledger.using, self.keys)
+        return images.summed(self.scope, self._ledger.using, self.keys)
 
     def settle(self, image: deltas.Image) -> None:
         """Apply the difference between ``image`` and what is accounted for."""
-        self._ledger.apply(self.definition, deltas.net(self.accounted, image))
+        self._ledger.apply(self.scope.definition, deltas.net(self.accounted, image))
         self.account(image)
 
     def account(self, image: deltas.Image) -> None:
@@ -58,33 +65,53 @@ class Write:
 class InstanceSave(Write):
     """The save of one instance, whose key may be known only once it is inserted."""
 
-    def __init__(self, ledger: Ledger, definition: Definition, instance: models.Model, locked: images.Locked) -> None:
-        super().__init__(ledger, definition, keys_of(definition, instance), locked.image)
-        self._instance = instance
+    def __init__(self, ledger: Ledger, scope: Scope, instance: models.Model, locked: images.Locked) -> None:
+        super().__init__(ledger, scope, keys_of(scope, instance), locked.image)
+        self.instance = instance
         self.existed = bool(locked.keys)
+
+    @property
+    def keys_before(self) -> frozenset[Any]:
+        """Return the key the save began with; none where there was none."""
+        return self._keys
 
     @property
     def keys(self) -> frozenset[Any]:
         """Return the key the save began with, or else the one it was given since."""
-        return self._keys or keys_of(self.definition, self._instance)
+        return self._keys or keys_of(self.scope, self.instance)
 
 
 class CollectedDelete(Write):
     """A delete that Django's collector carries out, announcing one instance at a time."""
 
-    def __init__(self, ledger: Ledger, definition: Definition, keys: Collection[Any], image: deltas.Image) -> None:
-        super().__init__(ledger, definition, keys, image)
+    def __init__(self, ledger: Ledger, scope: Scope, keys: Collection[Any], image: deltas.Image) -> None:
+        super().__init__(ledger, scope, keys, image)
         self.remaining = set(keys)
 
 
-def keys_of(definition: Definition, instance: models.Model) -> frozenset[Any]:
-    """Return the key of the source row of an instance as the database knows it; none where it has none yet.
+def keys_of(scope: Scope, instance: models.Model) -> frozenset[Any]:
+    """Return the key of the scope's row of an instance as the database knows it; none where it has none yet.
 
-    A child in a table of its own may have another key than the source row it extends.
+    A child in a table of its own may have another key than the row it extends.
     """
-    field: Any = definition.source._meta.pk
-    link: Any = instance._meta.get_ancestor_link(definition.source)
+    field: Any = scope.model._meta.pk
+    link: Any = instance._meta.get_ancestor_link(scope.model)
     key = getattr(instance, field.attname)
     if key is None and link is not None:
         key = getattr(instance, link.attname)
     return frozenset() if key is None or hasattr(key, "resolve_expression") else frozenset({field.to_python(key)})
+
+
+def coming(scope: Scope, instance: models.Model) -> dict[Scope, set[Any]]:
+    """Return the keys of the rows to which an instance will lead once it is saved as it is."""
+    by_path = {path: parent for parent in scope.definition.scopes for path in parent.paths}
+    found: dict[Scope, set[Any]] = {}
+    for path, parent in by_path.items():
+        before, _, name = path.rpartition(LOOKUP_SEP)
+        if not path or before not in scope.paths:
+            continue
+        field: Any = instance._meta.get_field(name)
+        key = instance.__dict__.get(field.attname)  # one that is deferred is not written either
+        if key is not None and not hasattr(key, "resolve_expression"):
+            found.setdefault(parent, set()).add(parent.model._meta.pk.to_python(key))
+    return found

@@ -117,4 +117,13 @@ PATHS: dict[str, tuple[str, ...]] = {
         "several writes in one transaction, in opposite orders",
         "verify and rebuild beside writers",
     ),
+    "Totals that follow foreign keys": (
+        "a write of a child whose totals follow its foreign keys",
+        "a write of a parent that totals follow a foreign key to",
+        "a fixture whose children come before their parents",
+        "any sequence of writes of parents and children",
+        "a parent that moves while writers are between their write and their commit",
+        "a parent written in a REPEATABLE READ transaction",
+        "a parent that totals follow a foreign key to and that is not tracked",
+    ),
 }

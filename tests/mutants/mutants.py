@@ -10,6 +10,8 @@ RECEIVERS = "tests/integration/aggregates/test_receivers.py"
 TRANSACTIONS = "tests/integration/aggregates/test_transactions.py"
 DRIFT = "tests/integration/aggregates/test_drift.py"
 WRITERS = "tests/concurrency/test_writers.py"
+PARENTS = "tests/integration/aggregates/test_parents.py"
+PARENTS_AT_ONCE = "tests/concurrency/test_parents.py"
 STATES = "tests/integration/aggregates/test_states.py"
 
 
@@ -163,5 +165,20 @@ MUTANTS = (
         "transaction.set_rollback(True, using=using)",
         "pass",
         (f"{TRANSACTIONS}::test_a_refused_write_whose_error_the_caller_swallows_is_not_committed",),
+    ),
+    Mutant(
+        "a parent that moves leaves its sums behind",
+        "aggregates/registry.py",
+        "for scope in definition.scopes",
+        "for scope in definition.scopes[-1:]",
+        (f"{PARENTS}::test_the_sums_move_to_where_the_parent_went",),
+    ),
+    Mutant(
+        "writers do not lock the parents they read",
+        "aggregates/locks.py",
+        "for batch in batched(sorted(keys), KEYS_A_STATEMENT):",
+        "for batch in ():",
+        (f"{PARENTS_AT_ONCE}::test_who_writes_second_waits_for_the_first_to_commit",),
+        row_locks=True,
     ),
 )  # fmt: skip

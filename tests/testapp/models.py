@@ -229,3 +229,17 @@ class ParcelTotals(Totals):
         source = "testapp.Parcel"
         measures = {"area": Sum("area"), "height": Sum("height"), "count": Count("*")}
         rollups = (Rollup("shelf", "label"), Rollup("label"))
+
+
+from tests.testapp.purchases import (  # noqa: E402, F401 - the rest of the app's models
+    Account,
+    Category,
+    Group,
+    Node,
+    NodeTotals,
+    Purchase,
+    PurchaseTotals,
+    Shop,
+    Transfer,
+    TransferTotals,
+)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.signals import ModelSignal, post_delete, post_save, pre_delete, pre_save
 
-from aggregates.exceptions import AggregatesError
+from aggregates.exceptions import UntrackedWrite
 from tests.integration.aggregates.conftest import Receive, Warehouse
 from tests.integration.aggregates.exactness import assert_exact
 from tests.testapp.models import Movement, Ticket
@@ -232,7 +232,8 @@ def test_a_receiver_that_changes_the_key_is_followed_or_refused(
     receive(pre_save, model, change_the_key)
     setattr(row, _amount(row), 20)
     followed = "before the engine" in request.node.name
-    with transaction.atomic() if followed else pytest.raises(AggregatesError), transaction.atomic():
+    refused = pytest.raises(UntrackedWrite, match="set it before save")
+    with transaction.atomic() if followed else refused, transaction.atomic():
         row.save()
     assert model.objects.filter(pk=key, **{_amount(row): 20}).exists() == followed
     assert_exact()

@@ -30,7 +30,7 @@ from aggregates.definitions import Definition, Rollup
 from aggregates.exceptions import DeclarationError
 from aggregates.fields import FixedDecimalField
 from aggregates.models import Totals
-from tests.testapp.models import WAREHOUSE_TIME, Item, Movement
+from tests.testapp.models import WAREHOUSE_TIME, Category, Group, Item, Movement, Node, Purchase, RemoteReading
 
 KIND = Rollup("kind")
 NUMBERS = count(1)  # a model's name may be registered once
@@ -104,8 +104,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"fields": {"data": column(models.JSONField)}, "dimensions": {"data": Cast("kind", models.JSONField())}},
         "data",
     ),
-    "a dimension of another table": ({"dimensions": {"kind": F("item__name")}}, "row itself"),
-    "a filter on another table": ({"where": Q(item__name="bolt")}, "row itself"),
+    "a dimension of many rows": ({"dimensions": {"kind": F("item__movements__kind")}}, "any number of rows"),
+    "a filter on many rows": ({"where": Q(site__movements__kind="in")}, "any number of rows"),
+    "a dimension of a parent that may be longer": ({"dimensions": {"kind": F("item__name")}}, "longer"),
+    "a column stored with another model": (
+        {"source": RemoteReading, "dimensions": {"kind": F("machine")}},
+        "stored with testapp.Reading",
+    ),
+    "a way along a parent link": (
+        {"source": RemoteReading, "dimensions": {"kind": F("reading_ptr__machine")}},
+        "not a foreign key to a primary key",
+    ),
     "a filter by a subquery": ({"where": Exists(Item.objects.filter(pk=OuterRef("item")))}, "Exists"),
     "a filter by the clock": ({"where": Q(moved_at__lt=Now())}, "Now"),
     "a dimension by chance": ({"dimensions": {"kind": Cast(Random(), models.CharField())}}, "Random"),
@@ -152,7 +161,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a count in text": ({"fields": {"count": models.CharField(max_length=9)}}, "CharField"),
     "a count in floats": ({"fields": {"count": models.FloatField(default=0)}}, "FloatField"),
     "a count that cannot be negative": ({"fields": {"count": models.PositiveIntegerField(default=0)}}, "Positive"),
-    "a count of other rows": ({"measures": {"count": Count("site__movements")}}, "row itself"),
+    "a count of other rows": ({"measures": {"count": Count("site__movements")}}, "any number of rows"),
     "totals that go with a parent": ({"fields": {"item": foreign_key(models.CASCADE)}}, "DO_NOTHING"),
     "totals with a constraint": ({"fields": {"item": foreign_key(db_constraint=True)}}, "db_constraint"),
 }
@@ -229,11 +238,26 @@ def test_the_columns_that_matter_are_those_the_declaration_reads() -> None:
         where=Q(urgent=True) | ~Q(lot__isnull=True),
         measures={"count": Sum("quantity", filter=Q(inspector="ada"))},
     )
-    assert definition.watched == {"kind", "item", "item_id", "urgent", "lot", "quantity", "inspector"}
-    assert definition.concerns(frozenset({"item_id", "note"}))
-    assert definition.concerns(None)
-    assert not definition.concerns(frozenset({"note", "value"}))
-    assert not definition.concerns(frozenset())
+    (scope,) = definition.scopes
+    assert scope.columns == {"kind", "item", "item_id", "urgent", "lot", "quantity", "inspector"}
+    assert scope.concerns(frozenset({"item_id", "note"}))
+    assert scope.concerns(None)
+    assert not scope.concerns(frozenset({"note", "value"}))
+    assert not scope.concerns(frozenset())
+
+
+def test_what_foreign_keys_lead_to_matters_too_and_comes_before_what_leads_there() -> None:
+    definition = declare(source=Purchase, dimensions={"kind": F("category__group__division")}, where=Q(shop__pk__gt=1))
+    assert [(scope.model, scope.paths, scope.columns) for scope in definition.scopes] == [
+        (Group, ("category__group",), {"division"}),
+        (Category, ("category",), {"group", "group_id"}),
+        (Purchase, ("",), {"category", "category_id", "shop", "shop_id"}),
+    ]
+
+
+def test_a_model_that_is_source_and_parent_is_one_scope_with_both_paths() -> None:
+    (scope,) = declare(source=Node, dimensions={"kind": F("parent__label")}).scopes
+    assert (scope.model, set(scope.paths), scope.columns) == (Node, {"", "parent"}, {"parent", "parent_id", "label"})
 
 
 CHANGES: dict[str, dict[str, Any]] = {

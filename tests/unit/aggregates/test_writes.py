@@ -7,15 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import models
+from django.db.models import F
 from django.db.models.functions import Now
 from django.test.utils import isolate_apps
 
 from aggregates import registry
 from aggregates.models import Tracked
-from aggregates.writes import keys_of
+from aggregates.writes import coming, keys_of
 from tests.testapp.models import (
+    Category,
+    Group,
     Movement,
     MovementTotals,
+    Purchase,
+    PurchaseTotals,
     Reading,
     ReadingTotals,
     RemoteReading,
@@ -26,7 +31,8 @@ from tests.testapp.models import (
 
 
 def keys(totals: Any, instance: models.Model) -> frozenset[Any]:
-    return keys_of(registry.definition(totals), instance)
+    (scope,) = registry.definition(totals).scopes
+    return keys_of(scope, instance)
 
 
 def test_a_new_row_without_a_key_concerns_none() -> None:
@@ -53,4 +59,14 @@ def test_a_key_that_the_database_will_make_is_none_yet() -> None:
         class Meta(Tracked.Meta):
             app_label = "testapp"
 
-    assert keys_of(replace(registry.definition(TicketTotals), source=Stamp), Stamp()) == frozenset()
+    (scope,) = registry.definition(TicketTotals).scopes
+    assert keys_of(replace(scope, model=Stamp), Stamp()) == frozenset()
+
+
+def test_a_row_is_going_to_lead_to_what_its_foreign_keys_say() -> None:
+    scopes = {scope.model: scope for scope in registry.definition(PurchaseTotals).scopes}
+    group, category, source = scopes[Group], scopes[Category], scopes[Purchase]
+    assert coming(source, Purchase(category_id="3", shop_id=None)) == {category: {3}}
+    assert coming(source, Purchase(category_id=F("shop_id"))) == {}
+    assert coming(category, Category(group_id=5)) == {group: {5}}
+    assert coming(group, Group(pk=5)) == {}

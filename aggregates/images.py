@@ -40,7 +40,8 @@ def counted(definition: Definition, rows: models.QuerySet[Any]) -> models.QueryS
     if len(definition.tables) == 1 or not definition.where:
         return rows.filter(definition.where)
     # As a value: as a filter it would leave out rows that lead to a parent not there yet.
-    return rows.alias(counted=ExpressionWrapper(definition.where, models.BooleanField())).filter(counted=True)
+    value = ExpressionWrapper(definition.where, models.BooleanField())
+    return rows.alias(counted=value).filter(counted=True)  # type: ignore[no-any-return]
 
 
 def lock(scope: Scope, using: str, keys: Collection[Any], coming: locks.Keys | None = None) -> Locked:

@@ -149,7 +149,9 @@ def test_many_writers_of_parents_and_children_leave_no_drift(shopping):
     assert_totals_match()
 
 
-@pytest.mark.guarantee("a parent written in a REPEATABLE READ transaction", "refused")
+@pytest.mark.guarantee(
+    "a parent written in a REPEATABLE READ transaction", "refused: write it in one that is READ COMMITTED"
+)
 @pytest.mark.row_locks
 def test_a_parent_is_not_moved_by_one_who_does_not_see_all_its_children(shopping):
     statement = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"

@@ -10,8 +10,8 @@ RECEIVERS = "tests/integration/aggregates/test_receivers.py"
 TRANSACTIONS = "tests/integration/aggregates/test_transactions.py"
 DRIFT = "tests/integration/aggregates/test_drift.py"
 WRITERS = "tests/concurrency/test_writers.py"
-PARENTS = "tests/integration/aggregates/test_parents.py"
-PARENTS_AT_ONCE = "tests/concurrency/test_parents.py"
+PARENTS = "tests/integration/aggregates/test_foreign_keys.py"
+PARENTS_AT_ONCE = "tests/concurrency/test_foreign_keys.py"
 STATES = "tests/integration/aggregates/test_states.py"
 
 

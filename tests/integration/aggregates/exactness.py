@@ -15,12 +15,16 @@ from aggregates.keys import bucket_key
 from tests.testapp.models import (
     WAREHOUSE_TIME,
     CarrierTotals,
+    DeliveryTotals,
+    LabelTotals,
     Movement,
     MovementTotals,
+    PairingTotals,
     Parcel,
     ParcelTotals,
     Reading,
     ReadingTotals,
+    ShiftTotals,
     Ticket,
     TicketTotals,
 )
@@ -126,5 +130,14 @@ ORACLES: dict[Any, Callable[[Row], Contribution | None]] = {
         {"shelf": row["shelf_id"], "label": row["label"]},
         (row["width"] * row["height"], row["height"], 1),
     ),
+    DeliveryTotals: lambda row: (
+        {name: row[f"{name}_id"] for name in ("depot", "dock", "detour", "sender")},
+        (row["weight"], 1),
+    ),
+    LabelTotals: lambda row: ({**row, "content_type": row["content_type_id"]}, (1,)),
+    ShiftTotals: lambda row: (
+        None if row["night"] else ({"truck": row["truck_id"], "driver": row["driver_id"]}, (row["hours"], 1))
+    ),
+    PairingTotals: lambda row: ({"driver": row["driver_id"]}, (row["trips"], 1)),
 }
 assert {Movement, Reading, Ticket, Parcel} <= {registry.definition(totals).source for totals in ORACLES}

@@ -17,7 +17,19 @@ from hypothesis import strategies as st
 from aggregates.testing import RandomWrites, assert_totals_match
 from tests.integration.aggregates.conftest import NOON, Warehouse
 from tests.integration.aggregates.exactness import assert_exact
-from tests.testapp.models import Carrier, Correction, Item, Movement, Parcel, Reading, Shelf, Ticket
+from tests.testapp.models import (
+    Carrier,
+    Correction,
+    Driver,
+    Item,
+    Movement,
+    Parcel,
+    Reading,
+    Shelf,
+    Shift,
+    Ticket,
+    Truck,
+)
 
 pytestmark = pytest.mark.django_db
 ANY = "any sequence of writes, rollbacks and savepoints"
@@ -88,6 +100,25 @@ def test_any_sequence_of_writes_of_rows_the_database_completes_leaves_totals_exa
         },
         check=assert_exact,
     ).run(examples=30)
+
+
+@pytest.mark.guarantee(ANY, "exact")
+def test_any_sequence_of_writes_of_a_through_model_leaves_totals_exact() -> None:
+    trucks = [Truck.objects.create(name=name) for name in ("red", "blue")]
+    drivers = [Driver.objects.create(name=name) for name in ("ada", "bob", "cyd")]
+    red, ada = trucks[0], drivers[0]
+    RandomWrites(
+        new=lambda: Shift(truck=red, driver=ada),
+        values={"truck": trucks, "driver": drivers, "hours": st.integers(-9, 9), "night": [False, True]},
+        others={
+            "add": lambda: red.drivers.add(*drivers),
+            "set": lambda: ada.trucks.set(trucks, through_defaults={"hours": 5}),
+            "set after clearing": lambda: red.drivers.set(drivers[1:], clear=True),
+            "remove": lambda: red.drivers.remove(ada),
+            "clear": lambda: ada.trucks.clear(),
+        },
+        check=assert_exact,
+    ).run(examples=15)
 
 
 def test_a_host_needs_no_check_of_its_own() -> None:

@@ -90,6 +90,7 @@ PATHS: dict[str, tuple[str, ...]] = {
         "a proxy: save, update, delete, bulk_create",
         "multi-table inheritance, written from the child",
         "multi-table inheritance, written from the parent",
+        "multi-table inheritance, bulk_create of the child",
     ),
     "Other ways in": (
         "the async twins",

@@ -7,6 +7,8 @@ import uuid
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection, models
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncDate, TruncHour
@@ -229,6 +231,139 @@ class ParcelTotals(Totals):
         source = "testapp.Parcel"
         measures = {"area": Sum("area"), "height": Sum("height"), "count": Count("*")}
         rollups = (Rollup("shelf", "label"), Rollup("label"))
+
+
+class Depot(models.Model):
+    """Where deliveries arrive. They go with it, and so do its docks and its labels."""
+
+    name = models.CharField(max_length=20)
+    labels = GenericRelation("testapp.Label")
+
+
+class Dock(models.Model):
+    """Cannot go before its deliveries, but may go with them."""
+
+    name = models.CharField(max_length=20)
+    depot = models.ForeignKey(Depot, on_delete=models.CASCADE, related_name="docks")
+
+
+class Sender(models.Model):
+    """Cannot go while it has deliveries."""
+
+    name = models.CharField(max_length=20)
+
+
+class Delivery(Tracked):
+    """A source whose parents do each something else when they go."""
+
+    depot = models.ForeignKey(Depot, on_delete=models.CASCADE, related_name="deliveries")
+    dock = models.ForeignKey(Dock, on_delete=models.RESTRICT, related_name="deliveries")
+    detour = models.ForeignKey(Dock, null=True, on_delete=models.SET_NULL, related_name="detours")
+    sender = models.ForeignKey(Sender, null=True, on_delete=models.PROTECT, related_name="deliveries")
+    weight = models.IntegerField()
+
+
+class DeliveryTotals(Totals):
+    """Weights by everything that a delivery hangs on."""
+
+    depot = models.ForeignKey(Depot, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    dock = models.ForeignKey(Dock, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    detour = models.ForeignKey(Dock, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    sender = models.ForeignKey(Sender, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    weight = models.BigIntegerField(default=0)
+    count = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = "testapp.Delivery"
+        measures = {"weight": Sum("weight"), "count": Count("*")}
+        rollups = (Rollup("depot", "dock", "detour", "sender"),)
+
+
+class Label(Tracked):
+    """A source whose parent may be of any model."""
+
+    content_type = models.ForeignKey(ContentType, on_delete=models.CASCADE, related_name="+")
+    object_id = models.BigIntegerField()
+    labelled = GenericForeignKey()
+    text = models.CharField(max_length=20)
+
+
+class LabelTotals(Totals):
+    """Labels by what they are on."""
+
+    content_type = models.ForeignKey(
+        ContentType, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+"
+    )
+    object_id = models.BigIntegerField(null=True)
+    text = models.CharField(max_length=20, null=True)
+    count = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = "testapp.Label"
+        measures = {"count": Count("*")}
+        rollups = (Rollup("content_type", "object_id", "text"),)
+
+
+class Driver(models.Model):
+    """Drives trucks, and rides with others, each of whom rides with them."""
+
+    name = models.CharField(max_length=20)
+    mates = models.ManyToManyField("self", through="testapp.Pairing")
+
+
+class Truck(models.Model):
+    """Is driven by drivers."""
+
+    name = models.CharField(max_length=20)
+    drivers = models.ManyToManyField(Driver, through="testapp.Shift", related_name="trucks")
+
+
+class Shift(Tracked):
+    """A source that is the through model of a many-to-many; a pair may have several rows."""
+
+    truck = models.ForeignKey(Truck, on_delete=models.CASCADE, related_name="shifts")
+    driver = models.ForeignKey(Driver, on_delete=models.CASCADE, related_name="shifts")
+    hours = models.IntegerField(default=8)
+    night = models.BooleanField(default=False)
+
+
+class ShiftTotals(Totals):
+    """Hours by truck and by driver, of shifts by day."""
+
+    truck = models.ForeignKey(Truck, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    driver = models.ForeignKey(Driver, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    hours = models.BigIntegerField(default=0)
+    count = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = "testapp.Shift"
+        where = Q(night=False)
+        measures = {"hours": Sum("hours"), "count": Count("*")}
+        rollups = (Rollup("truck", "driver"),)
+
+
+class Pairing(Tracked):
+    """A source that is the through model of a symmetrical many-to-many: two rows a pair."""
+
+    driver = models.ForeignKey(Driver, on_delete=models.CASCADE, related_name="pairings")
+    mate = models.ForeignKey(Driver, on_delete=models.CASCADE, related_name="+")
+    trips = models.IntegerField(default=1)
+
+    class Meta(Tracked.Meta):
+        constraints = (models.UniqueConstraint(fields=["driver", "mate"], name="testapp_one_pairing"),)
+
+
+class PairingTotals(Totals):
+    """Trips by driver."""
+
+    driver = models.ForeignKey(Driver, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+")
+    trips = models.BigIntegerField(default=0)
+    count = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = "testapp.Pairing"
+        measures = {"trips": Sum("trips"), "count": Count("*")}
+        rollups = (Rollup("driver"),)
 
 
 from tests.testapp.purchases import (  # noqa: E402, F401 - the rest of the app's models

@@ -18,17 +18,21 @@ from tests.testapp.models import (
     Account,
     CarrierTotals,
     Category,
+    DeliveryTotals,
     Group,
+    LabelTotals,
     Movement,
     MovementTotals,
     Node,
     NodeTotals,
+    PairingTotals,
     Parcel,
     ParcelTotals,
     Purchase,
     PurchaseTotals,
     Reading,
     ReadingTotals,
+    ShiftTotals,
     Shop,
     Ticket,
     TicketTotals,
@@ -182,6 +186,19 @@ ORACLES: dict[Any, Callable[[], Contribute]] = {
     PurchaseTotals: _purchases,
     NodeTotals: _nodes,
     TransferTotals: _transfers,
+    DeliveryTotals: _alone(
+        lambda row: (
+            {name: row[f"{name}_id"] for name in ("depot", "dock", "detour", "sender")},
+            (row["weight"], 1),
+        )
+    ),
+    LabelTotals: _alone(lambda row: ({**row, "content_type": row["content_type_id"]}, (1,))),
+    ShiftTotals: _alone(
+        lambda row: (
+            None if row["night"] else ({"truck": row["truck_id"], "driver": row["driver_id"]}, (row["hours"], 1))
+        )
+    ),
+    PairingTotals: _alone(lambda row: ({"driver": row["driver_id"]}, (row["trips"], 1))),
 }
 SOURCES = {registry.definition(totals).source for totals in ORACLES}
 assert {Movement, Reading, Ticket, Parcel, Purchase, Node, Transfer} <= SOURCES

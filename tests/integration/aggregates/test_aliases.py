@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from copy import deepcopy
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.core import serializers
+from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.models import F
 
 import aggregates
 from aggregates.testing import assert_totals_match
 from tests.integration.aggregates.exactness import assert_exact
-from tests.testapp.models import Parcel, Shelf, Ticket, TicketTotals
+from tests.testapp.models import Driver, Parcel, Shelf, Shift, ShiftTotals, Ticket, TicketTotals, Truck
 
 OTHER = "other"
 pytestmark = [
@@ -112,6 +117,44 @@ def test_a_rollback_in_one_database_leaves_the_other_s_write(other: None) -> Non
         raise ZeroDivisionError
     assert sums(OTHER) == {"b": (100, 1)}
     assert sums("default") == {"a": (5, 2)}
+    assert_totals_match(using=OTHER)
+    assert_exact()
+
+
+@pytest.mark.parametrize("batched", [False, True], ids=["", "in a batch"])
+def test_what_managers_and_cascades_write_there_counts_there(other: None, *, batched: bool) -> None:
+    truck, spare = (Truck.objects.using(OTHER).create(name=name) for name in ("red", "blue"))
+    ada, bob = (Driver.objects.using(OTHER).create(name=name) for name in ("ada", "bob"))
+    with aggregates.batch(using=OTHER) if batched else nullcontext():
+        truck.drivers.add(ada, bob, through_defaults={"hours": 3})
+        ada.trucks.set([truck, spare])
+        bob.delete()
+    assert sorted(Shift.objects.using(OTHER).values_list("hours", flat=True)) == [3, 8]
+    assert_totals_match(using=OTHER)
+    truck.drivers.clear()
+    Truck.objects.using(OTHER).all().delete()
+    assert not Shift.objects.using(OTHER).exists()
+    assert not ShiftTotals.objects.exists()
+    assert_totals_match(using=OTHER)
+    assert_exact()
+
+
+def test_a_fixture_loaded_there_counts_there(other: None, tmp_path: Path) -> None:
+    fixture = tmp_path / "fixture.json"
+    fixture.write_text(serializers.serialize("json", [Ticket(gate="z", price=6), *TicketTotals.objects.all()]))
+    call_command("loaddata", fixture, database=OTHER, verbosity=0)
+    assert sums(OTHER) == {"b": (100, 1), "z": (6, 1)}
+    assert sums("default") == {"a": (1, 1)}
+    assert_totals_match(using=OTHER)
+    assert_exact()
+
+
+def test_the_async_twins_count_there(other: None) -> None:
+    rows = Ticket.objects.using(OTHER)
+    async_to_sync(rows.acreate)(gate="z", price=6)
+    async_to_sync(rows.filter(gate="b").aupdate)(price=7)
+    async_to_sync(Ticket(gate="y", price=1).asave)(using=OTHER)
+    assert sums(OTHER) == {"b": (7, 1), "y": (1, 1), "z": (6, 1)}
     assert_totals_match(using=OTHER)
     assert_exact()
 

@@ -83,6 +83,38 @@ def test_any_manager_that_is_not_tracked_is_reported(declared):
 
 
 @pytest.mark.guarantee(
+    "many-to-many without a through model of your own, as a source",
+    "refused: name a through model that derives from Tracked (checks aggregates.E010, E011)",
+)
+@isolate_apps("tests.testapp")
+def test_a_through_model_that_django_makes_is_reported(declared):
+    class Wagon(Tracked):
+        class Meta:
+            app_label = "testapp"
+
+    class Train(Tracked):
+        wagons = models.ManyToManyField(Wagon)
+
+        class Meta:
+            app_label = "testapp"
+
+    class CouplingTotals(Totals):
+        train = models.ForeignKey(Train, on_delete=models.DO_NOTHING, null=True, db_constraint=False, related_name="+")
+        count = models.BigIntegerField(default=0)
+
+        class Meta:
+            app_label = "testapp"
+
+        class Aggregate:
+            source = Train.wagons.through
+            measures = {"count": Count("*")}
+            rollups = (Rollup("train"),)
+
+    declared(define(CouplingTotals))
+    assert ids(checks.check_declarations()) == {"aggregates.E010", "aggregates.E011"}
+
+
+@pytest.mark.guarantee(
     "a base manager that hides rows",
     "refused: name a manager that shows every row in base_manager_name (check aggregates.E012)",
 )

@@ -12,7 +12,7 @@ from aggregates import reads, registry
 from aggregates.exceptions import TotalsNotReady, UntrackedWrite
 from aggregates.rebuild import Options, rebuild
 from tests.integration.aggregates.exactness import assert_exact
-from tests.testapp.models import Ticket, TicketTotals
+from tests.testapp.models import Driver, Movement, Shift, Ticket, TicketTotals, Truck
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +57,43 @@ def test_an_untracked_write_takes_the_totals_out_of_use_until_a_rebuild(historic
         reads.smallest(TicketTotals, {"gate"})
     list(rebuild(registry.definition(TicketTotals), Options(), using="default", clock=timezone.now))
     reads.smallest(TicketTotals, {"gate"})
+    assert_exact()
+
+
+@pytest.fixture
+def past(warehouse):
+    """Return what gives the models of which rows hang on others, as a migration would see them."""
+    warehouse.moved()
+    shift = Shift.objects.create(truck=Truck.objects.create(), driver=Driver.objects.create())
+    Truck.objects.create(pk=shift.truck_id + 1)
+    apps = MigrationLoader(connection).project_state().apps
+    return lambda name: apps.get_model("testapp", name)
+
+
+THROUGH_OTHERS = {
+    "a cascade": lambda past: past("Site").objects.get(name="north").delete(),
+    "a cascade from a queryset": lambda past: past("Truck").objects.all().delete(),
+    "SET_NULL": lambda past: past("Item").objects.get(name="bolt").delete(),
+    "SET(constant)": lambda past: past("Carrier").objects.get(name="rail").delete(),
+    "a related manager": lambda past: past("Item").objects.get(name="bolt").movements.clear(),
+    "a many-to-many": lambda past: past("Truck").objects.latest("pk").drivers.add(past("Driver").objects.get()),
+    "a many-to-many, cleared": lambda past: past("Driver").objects.get().trucks.clear(),
+}
+
+
+@pytest.mark.guarantee(
+    "historical models in a migration (RunPython)",
+    "refused: write within aggregates.untracked(…), then run rebuild_totals",
+)
+@pytest.mark.parametrize("write", THROUGH_OTHERS.values(), ids=THROUGH_OTHERS)
+def test_a_write_that_comes_from_a_parent_is_refused_too(past, write):
+    with (
+        pytest.raises(UntrackedWrite, match=r"aggregates\.untracked\('testapp\.(Movement|Shift)'\)"),
+        transaction.atomic(),
+    ):
+        write(past)
+    assert Movement.objects.filter(item__name="bolt", carrier__name="rail", quantity=7).count() == 1
+    assert Shift.objects.count() == 1
     assert_exact()
 
 

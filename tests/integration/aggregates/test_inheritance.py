@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 from django.db.models import F
 
 from tests.integration.aggregates.exactness import assert_exact
@@ -77,6 +78,32 @@ def test_a_queryset_delete_from_either_end_takes_the_parents_rows_out(
     SeasonTicket.objects.create(gate="b", price=51, holder="bob")
     model.objects.filter(price__gte=50).delete()
     assert Ticket.objects.count() == 1
+    assert_exact()
+
+
+@pytest.mark.guarantee("multi-table inheritance, bulk_create of the child", "refused: by Django; save each instance")
+def test_children_are_not_inserted_in_bulk(season: SeasonTicket) -> None:
+    with pytest.raises(ValueError, match="multi-table"), transaction.atomic():
+        SeasonTicket.objects.bulk_create([SeasonTicket(gate="a", price=2, holder="bob")])
+    assert Ticket.objects.count() == 2
+    assert_exact()
+
+
+@pytest.mark.guarantee("multi-table inheritance, written from the child", "exact")
+@pytest.mark.parametrize("force", [(Ticket,), (Ticket, SeasonTicket)], ids=str)
+def test_a_child_of_which_some_tables_are_forced_to_insert_is_counted(force: tuple[type[Ticket], ...]) -> None:
+    child = SeasonTicket(gate="b", price=2, holder="bob")
+    child.save(force_insert=force)
+    assert Ticket.objects.get().price == 2
+    assert_exact()
+
+
+@pytest.mark.guarantee("multi-table inheritance, written from the child", "exact")
+def test_a_child_given_to_another_parent_s_row_is_counted_as_a_change_of_that_row(season: SeasonTicket) -> None:
+    other = Ticket.objects.get(price=1)
+    season.ticket, season.id, season.price, season.gate = other, other.pk, Decimal(77), "c"
+    season.save()
+    assert sorted(Ticket.objects.values_list("gate", "price")) == [("a", Decimal(50)), ("c", Decimal(77))]
     assert_exact()
 
 

@@ -11,12 +11,12 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import FieldError
 from django.db import transaction
-from django.db.models import Avg, Case, Count, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Avg, Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Concat
 
 from aggregates.exceptions import UntrackedWrite
 from aggregates.fields import FixedDecimalField
-from tests.integration.aggregates.conftest import Warehouse
+from tests.integration.aggregates.conftest import NOON, Warehouse
 from tests.integration.aggregates.exactness import assert_exact
 from tests.testapp.models import CarrierTotals, Correction, Item, Movement, Ticket
 
@@ -32,6 +32,7 @@ UPDATES: dict[str, dict[str, Any]] = {
     "text": {"kind": Concat(Value("k"), F("kind"))},
     "into the filter": {"kind": "planned"},
     "out of the filter": {"kind": "in"},
+    "a subquery": {"kind": Subquery(Item.objects.filter(pk=OuterRef("item")).values("name")[:1])},
     "by case": {"quantity": Case(When(kind="in", then=100), default=F("quantity"))},
     "a date": {"moved_at": F("moved_at") + dt.timedelta(days=1)},
     "an untracked column": {"note": "n"},
@@ -187,6 +188,25 @@ def test_the_async_twins_count_alike(rows: QuerySet[Movement], warehouse: Wareho
     async_to_sync(rows.all().abulk_create)([warehouse.movement(), warehouse.movement(kind="out")])
     async_to_sync(rows.filter(kind="out").adelete)()
     async_to_sync(rows.aupdate_or_create)(pk=rows[0].pk, defaults={"quantity": 5})
+    async_to_sync(rows.aget_or_create)(lot="L1", defaults={"site": warehouse.north, "quantity": 6, "moved_at": NOON})
+    changed = list(rows)
+    for row in changed:
+        row.quantity, row.kind = row.quantity * 2, "in"
+    async_to_sync(rows.abulk_update)(changed, ["quantity", "kind"])
+    assert_exact()
+
+
+@pytest.mark.guarantee("the async twins", "exact")
+def test_the_async_twins_of_a_related_manager_count_alike(rows: QuerySet[Movement], warehouse: Warehouse) -> None:
+    movements: Any = warehouse.bolt.movements
+    async_to_sync(movements.aadd)(*rows.filter(kind="in"))
+    async_to_sync(movements.aremove)(movements.filter(quantity=1)[0])
+    async_to_sync(movements.acreate)(site=warehouse.south, quantity=7, moved_at=NOON)
+    assert_exact()
+    async_to_sync(movements.aset)(list(rows.filter(site=warehouse.south)), bulk=False)
+    assert_exact()
+    async_to_sync(movements.aclear)()
+    assert not movements.exists()
     assert_exact()
 
 

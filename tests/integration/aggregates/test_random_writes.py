@@ -21,6 +21,7 @@ from tests.testapp.models import (
     Carrier,
     CarrierTotals,
     Correction,
+    Driver,
     Item,
     Movement,
     MovementTotals,
@@ -28,8 +29,10 @@ from tests.testapp.models import (
     ParcelTotals,
     Reading,
     Shelf,
+    Shift,
     Ticket,
     TicketTotals,
+    Truck,
 )
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +104,25 @@ def test_any_sequence_of_writes_of_rows_the_database_completes_leaves_totals_exa
         },
         check=lambda: assert_exact(ParcelTotals),
     ).run(examples=30)
+
+
+@pytest.mark.guarantee(ANY, "exact")
+def test_any_sequence_of_writes_of_a_through_model_leaves_totals_exact() -> None:
+    trucks = [Truck.objects.create(name=name) for name in ("red", "blue")]
+    drivers = [Driver.objects.create(name=name) for name in ("ada", "bob", "cyd")]
+    red, ada = trucks[0], drivers[0]
+    RandomWrites(
+        new=lambda: Shift(truck=red, driver=ada),
+        values={"truck": trucks, "driver": drivers, "hours": st.integers(-9, 9), "night": [False, True]},
+        others={
+            "add": lambda: red.drivers.add(*drivers),
+            "set": lambda: ada.trucks.set(trucks, through_defaults={"hours": 5}),
+            "set after clearing": lambda: red.drivers.set(drivers[1:], clear=True),
+            "remove": lambda: red.drivers.remove(ada),
+            "clear": lambda: ada.trucks.clear(),
+        },
+        check=assert_exact,
+    ).run(examples=15)
 
 
 def test_a_host_needs_no_check_of_its_own() -> None:

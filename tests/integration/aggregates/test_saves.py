@@ -12,6 +12,7 @@ from asgiref.sync import async_to_sync
 from django.core.exceptions import FieldError
 from django.db import DatabaseError, IntegrityError, models, transaction
 from django.db.models import F, Value
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from aggregates.exceptions import OutsideTransaction
@@ -64,6 +65,21 @@ def test_a_changed_row_leaves_its_old_buckets_and_joins_its_new_ones(
     for name, value in values.items():
         setattr(movement, name, value)
     movement.save()
+    assert_exact()
+
+
+@pytest.mark.guarantee("save of a changed row", "exact")
+def test_a_model_that_looks_before_it_saves_is_counted_alike(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Movement._meta, "select_on_save", True)
+    movement = warehouse.moved()
+    movement.quantity, movement.kind = 9, "out"
+    movement.save()
+    assert_exact()
+    Movement.objects.get().delete()
+    movement.save()
+    assert Movement.objects.count() == 1
     assert_exact()
 
 
@@ -185,6 +201,16 @@ def test_an_expression_on_the_instance_counts_as_what_the_database_made_of_it(
     for name, value in values.items():
         setattr(movement, name, value)
     movement.save()
+    assert_exact()
+
+
+@pytest.mark.guarantee("F() or another expression on the instance", "exact")
+@pytest.mark.parametrize("values", [{"kind": Lower(Value("OUT"))}, {"quantity": Value(3) * 4}], ids=str)
+def test_an_expression_on_a_new_instance_counts_as_what_the_database_made_of_it(
+    warehouse: Warehouse, values: dict[str, Any]
+) -> None:
+    warehouse.moved(**values)
+    Movement.objects.bulk_create([warehouse.movement(**values), warehouse.movement(quantity=1)])
     assert_exact()
 
 

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('testapp', '0002_parcels'),
+        ('testapp', '0003_deliveries_and_shifts'),
     ]
 
     operations = [

@@ -48,18 +48,26 @@ def test_as_the_service_sets_it_nothing_is_wrong() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    ("statement", "id_"),
+    ("statement", "id_", "remedy"),
     [
-        ("SET SESSION tx_isolation = 'READ-UNCOMMITTED'", "aggregates.E018"),
-        ("SET SESSION tx_isolation = 'REPEATABLE-READ'", "aggregates.E018"),
-        ("SET SESSION sql_mode = ''", "aggregates.E020"),
-        ("SET SESSION collation_connection = 'utf8mb4_general_ci'", "aggregates.E017"),
-        ("SET SESSION collation_connection = 'utf8mb4_bin'", "aggregates.E017"),
+        ("SET SESSION tx_isolation = 'READ-UNCOMMITTED'", "aggregates.E018", '{"isolation_level": "read committed"}'),
+        ("SET SESSION tx_isolation = 'REPEATABLE-READ'", "aggregates.E018", "innodb_snapshot_isolation=ON"),
+        ("SET SESSION sql_mode = ''", "aggregates.E020", "SET sql_mode = 'TRADITIONAL'"),
+        (
+            "SET SESSION collation_connection = 'utf8mb4_general_ci'",
+            "aggregates.E017",
+            '{"charset": "utf8mb4", "collation": "utf8mb4_nopad_bin"}',
+        ),
+        ("SET SESSION collation_connection = 'utf8mb4_bin'", "aggregates.E017", '"collation": "utf8mb4_nopad_bin"'),
     ],
 )
-def test_a_session_that_would_not_be_exact_is_reported(session: None, statement: str, id_: str) -> None:
+def test_a_session_that_would_not_be_exact_is_reported_with_its_remedy(
+    session: None, statement: str, id_: str, remedy: str
+) -> None:
     run(statement)
-    assert reported() == {id_}
+    (message,) = checks.check_databases(databases=["default"])
+    assert message.id == id_
+    assert remedy in str(message.hint)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,6 +121,8 @@ def test_dates_in_a_time_zone_that_it_does_not_know_are_refused(monkeypatch: pyt
     with pytest.raises(DeclarationError, match="Nowhere/Else") as refusal:
         images.source_rows(definition, "default")
     assert refusal.value.id == "aggregates.E019"
+    assert "load its time zones" in str(refusal.value)
+    assert "or take dates in UTC" in str(refusal.value)
     monkeypatch.setattr(registry, "_definitions", {definition.label: definition})
     assert reported() == {"aggregates.E019"}
 

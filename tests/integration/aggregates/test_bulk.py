@@ -100,6 +100,13 @@ def test_an_upsert_inserts_a_row_whose_unique_value_is_null_once(warehouse: Ware
 
 
 @upserts
+def test_an_upsert_of_nothing_but_null_inserts_all(warehouse: Warehouse) -> None:
+    _upsert([warehouse.movement(lot=None, quantity=n) for n in (3, 5)])
+    assert sorted(Movement.objects.values_list("quantity", flat=True)) == [3, 5]
+    assert_exact()
+
+
+@upserts
 def test_an_upsert_by_key_inserts_a_row_without_key_once(warehouse: Warehouse) -> None:
     movement = warehouse.moved()
     _upsert([warehouse.movement(pk=movement.pk, quantity=5), warehouse.movement(quantity=3)], unique_fields=["pk"])

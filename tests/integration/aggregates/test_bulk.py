@@ -72,6 +72,18 @@ def test_only_what_went_in_past_conflicts_of_keys_is_counted() -> None:
     assert_exact()
 
 
+def test_where_the_database_does_not_tell_what_went_in_past_conflicts_it_is_refused(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MySQL does not."""
+    warehouse.moved(lot="a")
+    monkeypatch.setattr(type(connection.features), "can_return_rows_from_bulk_insert", False)
+    with pytest.raises(UntrackedWrite, match="insert only rows that are new, or save them one by one"):
+        Movement.objects.bulk_create([warehouse.movement(lot="b")], ignore_conflicts=True)
+    assert Movement.objects.get().lot == "a"
+    assert_exact()
+
+
 def _upsert(movements: list[Movement], **kwargs: Any) -> None:
     options = {"update_fields": ["quantity", "kind"], "unique_fields": ["lot"], **kwargs}
     Movement.objects.bulk_create(movements, update_conflicts=True, **options)

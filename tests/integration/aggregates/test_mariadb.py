@@ -14,6 +14,7 @@ from django.test.utils import isolate_apps
 
 import aggregates
 from aggregates import checks, images, mariadb, registry
+from aggregates.definitions import Rollup
 from aggregates.exceptions import DeclarationError
 from tests.integration.aggregates.conftest import Warehouse
 from tests.integration.aggregates.exactness import assert_exact
@@ -125,6 +126,28 @@ def test_dates_in_a_time_zone_that_it_does_not_know_are_refused(monkeypatch: pyt
     assert "or take dates in UTC" in str(refusal.value)
     monkeypatch.setattr(registry, "_definitions", {definition.label: definition})
     assert reported() == {"aggregates.E019"}
+
+
+@isolate_apps("tests.testapp")
+def test_dates_in_a_time_zone_that_it_knows_are_taken_and_it_is_asked_but_once() -> None:
+    """The server of a test may know none, so one that does answers for it."""
+    definition = declare(
+        fields={"day": column(models.DateField)},
+        dimensions={"day": TruncDate("moved_at", tzinfo=ZoneInfo("America/St_Johns"))},
+        rollups=(Rollup("day"),),
+    )
+    asked = []
+
+    def knowing(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        asked.append(params)
+        return execute("SELECT CAST('1999-12-31 20:30:00' AS DATETIME)", None, many, context)
+
+    mariadb._known.clear()
+    with connection.execute_wrapper(knowing):
+        for _ in range(2):
+            images.source_rows(definition, "default")
+    mariadb._known.clear()
+    assert asked == [["UTC", "America/St_Johns"]]
 
 
 def test_what_a_deadlock_has_rolled_back_is_not_applied_by_a_batch_that_goes_on(

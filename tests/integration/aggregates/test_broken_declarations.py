@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,7 +69,7 @@ def run(host: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={
             **given,
             "DJANGO_SETTINGS_MODULE": "shop_settings",
-            "PYTHONPATH": f"{host}:{given['PYTHONPATH']}",
+            "PYTHONPATH": os.pathsep.join([str(host), given["PYTHONPATH"]]),
         },
         capture_output=True,
         text=True,

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from tqdm import tqdm
-
-T = TypeVar("T")
 
 
 def bar(total: int | None, *, unit: str, label: str) -> tqdm[Any]:
@@ -27,11 +24,3 @@ def bar(total: int | None, *, unit: str, label: str) -> tqdm[Any]:
         unit_scale=True,
         dynamic_ncols=True,
     )
-
-
-def track(items: Iterable[T], total: int | None, *, unit: str, label: str) -> Iterator[T]:
-    """Yield the items and advance a bar by one after each."""
-    with bar(total, unit=unit, label=label) as shown:
-        for item in items:
-            yield item
-            shown.update()

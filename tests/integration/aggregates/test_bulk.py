@@ -72,6 +72,18 @@ def test_only_what_went_in_past_conflicts_of_keys_is_counted() -> None:
     assert_exact()
 
 
+def test_where_the_database_does_not_tell_what_went_in_past_conflicts_it_is_refused(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MySQL does not."""
+    warehouse.moved(lot="a")
+    monkeypatch.setattr(type(connection.features), "can_return_rows_from_bulk_insert", False)
+    with pytest.raises(UntrackedWrite, match="insert only rows that are new, or save them one by one"):
+        Movement.objects.bulk_create([warehouse.movement(lot="b")], ignore_conflicts=True)
+    assert Movement.objects.get().lot == "a"
+    assert_exact()
+
+
 def _upsert(movements: list[Movement], **kwargs: Any) -> None:
     options = {"update_fields": ["quantity", "kind"], "unique_fields": ["lot"], **kwargs}
     Movement.objects.bulk_create(movements, update_conflicts=True, **options)
@@ -96,6 +108,13 @@ def test_an_upsert_inserts_a_row_whose_unique_value_is_null_once(warehouse: Ware
     warehouse.moved(lot="a")
     _upsert([warehouse.movement(lot="a", quantity=5), warehouse.movement(lot=None, quantity=3)])
     assert Movement.objects.count() == 2
+    assert_exact()
+
+
+@upserts
+def test_an_upsert_of_nothing_but_null_inserts_all(warehouse: Warehouse) -> None:
+    _upsert([warehouse.movement(lot=None, quantity=n) for n in (3, 5)])
+    assert sorted(Movement.objects.values_list("quantity", flat=True)) == [3, 5]
     assert_exact()
 
 

@@ -16,6 +16,7 @@ from aggregates import drift, readiness, registry
 from aggregates.exceptions import DeclarationError
 from aggregates.management.failures import could_not_run, terminable
 from aggregates.models import RollupState, Run
+from tests.concurrency.threads import together
 from tests.integration.aggregates.exactness import assert_exact
 from tests.testapp.models import Ticket, TicketTotals
 
@@ -192,6 +193,16 @@ def test_termination_is_an_interrupt_within_the_block_alone() -> None:
     with pytest.raises(KeyboardInterrupt), terminable():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rebuild_runs_in_any_thread(drifted: None) -> None:
+    """Where no signal can be taken: as where a scheduler of the host's calls it."""
+    printed: list[tuple[str, int]] = []
+    together(lambda: printed.append(run("rebuild_totals")))
+    ((out, code),) = printed
+    assert (out.splitlines()[-1], code) == ("Repaired: 1 of 2 buckets had drifted, 1 corrections.", 0)
+    assert_exact()
 
 
 def test_a_rollup_is_ready_once_a_run_has_found_it_clean(drifted: None) -> None:

@@ -14,6 +14,7 @@ from django.test.utils import isolate_apps
 
 import aggregates
 from aggregates import checks, images, mariadb, registry
+from aggregates.definitions import Rollup
 from aggregates.exceptions import DeclarationError
 from tests.integration.aggregates.conftest import Warehouse
 from tests.integration.aggregates.exactness import assert_exact
@@ -48,18 +49,26 @@ def test_as_the_service_sets_it_nothing_is_wrong() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    ("statement", "id_"),
+    ("statement", "id_", "remedy"),
     [
-        ("SET SESSION tx_isolation = 'READ-UNCOMMITTED'", "aggregates.E018"),
-        ("SET SESSION tx_isolation = 'REPEATABLE-READ'", "aggregates.E018"),
-        ("SET SESSION sql_mode = ''", "aggregates.E020"),
-        ("SET SESSION collation_connection = 'utf8mb4_general_ci'", "aggregates.E017"),
-        ("SET SESSION collation_connection = 'utf8mb4_bin'", "aggregates.E017"),
+        ("SET SESSION tx_isolation = 'READ-UNCOMMITTED'", "aggregates.E018", '{"isolation_level": "read committed"}'),
+        ("SET SESSION tx_isolation = 'REPEATABLE-READ'", "aggregates.E018", "innodb_snapshot_isolation=ON"),
+        ("SET SESSION sql_mode = ''", "aggregates.E020", "SET sql_mode = 'TRADITIONAL'"),
+        (
+            "SET SESSION collation_connection = 'utf8mb4_general_ci'",
+            "aggregates.E017",
+            '{"charset": "utf8mb4", "collation": "utf8mb4_nopad_bin"}',
+        ),
+        ("SET SESSION collation_connection = 'utf8mb4_bin'", "aggregates.E017", '"collation": "utf8mb4_nopad_bin"'),
     ],
 )
-def test_a_session_that_would_not_be_exact_is_reported(session: None, statement: str, id_: str) -> None:
+def test_a_session_that_would_not_be_exact_is_reported_with_its_remedy(
+    session: None, statement: str, id_: str, remedy: str
+) -> None:
     run(statement)
-    assert reported() == {id_}
+    (message,) = checks.check_databases(databases=["default"])
+    assert message.id == id_
+    assert remedy in str(message.hint)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,8 +122,32 @@ def test_dates_in_a_time_zone_that_it_does_not_know_are_refused(monkeypatch: pyt
     with pytest.raises(DeclarationError, match="Nowhere/Else") as refusal:
         images.source_rows(definition, "default")
     assert refusal.value.id == "aggregates.E019"
+    assert "load its time zones" in str(refusal.value)
+    assert "or take dates in UTC" in str(refusal.value)
     monkeypatch.setattr(registry, "_definitions", {definition.label: definition})
     assert reported() == {"aggregates.E019"}
+
+
+@isolate_apps("tests.testapp")
+def test_dates_in_a_time_zone_that_it_knows_are_taken_and_it_is_asked_but_once() -> None:
+    """The server of a test may know none, so one that does answers for it."""
+    definition = declare(
+        fields={"day": column(models.DateField)},
+        dimensions={"day": TruncDate("moved_at", tzinfo=ZoneInfo("America/St_Johns"))},
+        rollups=(Rollup("day"),),
+    )
+    asked = []
+
+    def knowing(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        asked.append(params)
+        return execute("SELECT CAST('1999-12-31 20:30:00' AS DATETIME)", None, many, context)
+
+    mariadb._known.clear()
+    with connection.execute_wrapper(knowing):
+        for _ in range(2):
+            images.source_rows(definition, "default")
+    mariadb._known.clear()
+    assert asked == [["UTC", "America/St_Johns"]]
 
 
 def test_what_a_deadlock_has_rolled_back_is_not_applied_by_a_batch_that_goes_on(

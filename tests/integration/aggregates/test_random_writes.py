@@ -163,6 +163,21 @@ def test_the_assertion_names_bucket_and_both_sums() -> None:
     ]
 
 
+def test_totals_whose_tables_are_in_another_database_are_not_looked_at(settings: Any) -> None:
+    class Router:
+        def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
+            return app_label != "testapp"
+
+    Ticket.objects.create(gate="a", price=5)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE testapp_tickettotals SET count = 3")
+    settings.DATABASE_ROUTERS = [Router()]
+    assert_totals_match()
+    settings.DATABASE_ROUTERS = []
+    with pytest.raises(AssertionError, match="1 totals are wrong"):
+        assert_totals_match()
+
+
 def test_a_long_list_of_wrong_totals_is_cut() -> None:
     Ticket.objects.bulk_create([Ticket(gate=str(n), price=5) for n in range(25)])
     with connection.cursor() as cursor:

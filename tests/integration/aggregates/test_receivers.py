@@ -206,6 +206,24 @@ def test_a_receiver_of_a_cascade_writes_and_totals_stay_exact(
     assert_exact()
 
 
+@pytest.mark.parametrize("model", [Movement, Ticket])
+@pytest.mark.parametrize("signal", [pre_delete, post_delete], ids=["pre_delete", "post_delete"])
+def test_a_receiver_that_takes_back_the_delete_and_what_came_before_it_leaves_totals_exact(
+    request: pytest.FixtureRequest, warehouse: Warehouse, receive: Receive, signal: ModelSignal, model: type
+) -> None:
+    if signal is pre_delete and "after the engine" in request.node.name:
+        # Its rollback is the statement that the queued rows are read before, and undoes that reading.
+        request.applymarker(pytest.mark.xfail(reason="the row is deleted without its delta"))
+    row = _new(model, warehouse)
+    row.save()
+    savepoint = transaction.savepoint()
+    model.objects.update(**{_amount(row): 20})
+    receive(signal, model, lambda _instance: transaction.savepoint_rollback(savepoint))
+    row.delete()
+    assert model.objects.count() == (signal is post_delete)
+    assert_exact()
+
+
 @pytest.mark.guarantee(
     "a receiver called before the engine that changes the primary key", "exact", case="before the engine"
 )

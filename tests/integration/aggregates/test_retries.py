@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 
 from aggregates import transactions
 from aggregates.exceptions import ConcurrentInsert
@@ -66,6 +66,22 @@ def test_an_inner_operation_leaves_the_trying_to_the_outermost() -> None:
     with pytest.raises(ConcurrentInsert), transaction.atomic():
         transactions.run(operation)
     assert (operation.runs, Ticket.objects.count()) == (1, 0)
+
+
+def test_a_conflict_while_the_rows_written_are_added_up_is_tried_again() -> None:
+    Ticket.objects.bulk_create(Ticket(gate="a", price=price) for price in (1, 2))
+    conflicts = [OperationalError(1213, "Deadlock found when trying to get lock; try restarting transaction")]
+
+    def deadlock(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "GROUP BY" in sql and conflicts:
+            raise conflicts.pop()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(deadlock):
+        assert Ticket.objects.update(price=5) == 2
+    assert not conflicts
+    assert set(Ticket.objects.values_list("price", flat=True)) == {5}
+    assert_exact()
 
 
 def test_a_save_is_tried_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,6 +196,16 @@ def test_a_whole_number_total_that_would_leave_its_range_is_refused(sign: int) -
     assert_exact()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_that_adds_up_to_more_than_a_total_can_hold_is_refused_whole() -> None:
+    with pytest.raises(TotalOutOfRange, match="'gate': 'a'"), aggregates.batch():
+        Ticket.objects.create(gate="b", price=5)
+        for _ in range(2):
+            Ticket.objects.create(gate="a", price=MAX_VALUE)
+    assert not Ticket.objects.exists()
+    assert_exact()
+
+
 def test_totals_reach_their_bounds_exactly() -> None:
     Ticket.objects.create(gate="a", price=MAX_VALUE - Decimal("0.0001"))
     Ticket.objects.create(gate="a", price="0.0001")

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.integration.aggregates.conftest import Warehouse, quoted
 from tests.integration.aggregates.exactness import assert_exact
-from tests.testapp.models import Carrier, Item, Movement, MovementTotals, Site, Ticket
+from tests.testapp.models import Carrier, Item, Movement, MovementTotals, Parcel, Site, Ticket
 
 pytestmark = pytest.mark.django_db
 
@@ -112,6 +112,30 @@ def test_what_a_set_write_costs_does_not_grow_with_its_rows(
         return len([sql for sql in ran if not sql.startswith(f"DELETE FROM {quoted(Movement)}")])
 
     assert cost(300) <= cost(10)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda rows: rows.update(width=F("width") + 1), lambda rows: rows.delete()],
+    ids=["update", "delete"],
+)
+def test_a_set_write_of_thousands_costs_a_few_statements_per_thousand(write: Callable[[Any], Any]) -> None:
+    thousands = 3
+    Parcel.objects.bulk_create([Parcel(label=str(n % 7), width=n) for n in range(1_000 * thousands)])
+    assert len(statements(lambda: write(Parcel.objects.filter(width__gte=0)))) <= 3 * thousands + 3
+    assert_exact()
+
+
+def test_a_delete_of_a_queryset_loads_no_instance(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    for quantity in range(3):
+        warehouse.moved(quantity=quantity)
+
+    def load(*_args: Any) -> None:
+        raise AssertionError("a row was loaded")
+
+    monkeypatch.setattr(Movement, "from_db", load)
+    assert Movement.objects.filter(quantity__gt=0).delete() == (2, {"testapp.Movement": 2})
+    assert_exact()
 
 
 def test_bulk_create_reads_and_applies_once_whatever_its_rows(warehouse: Warehouse) -> None:

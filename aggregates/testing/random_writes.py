@@ -1,8 +1,4 @@
-"""What a host's tests import to hold its models to the promise.
-
-``assert_totals_match()`` ends a test of one write. ``RandomWrites`` makes writes up, every kind that
-Django has, in any order, with rollbacks and savepoints between them, and needs hypothesis.
-"""
+"""Random sequences of writes, with the totals checked after each."""
 
 from __future__ import annotations
 
@@ -12,54 +8,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, router, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
 from django.db.models import F
 
-from aggregates import drift, ledger, registry
-from aggregates.definitions import Definition
-from aggregates.drift import Finding
+from aggregates import ledger
 from aggregates.exceptions import AggregatesError
 from aggregates.fields import FixedDecimalField
+from aggregates.testing.assertion import assert_totals_match
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-SHOWN = 20  # buckets in a message
 ROWS_A_WRITE = 3
 WRITES_A_BLOCK = 4
 WRITES_AN_EXAMPLE = 12
 
 Write = tuple[Any, ...]
-
-
-def assert_totals_match(using: str = DEFAULT_DB_ALIAS) -> None:
-    """Assert that every total in a database equals what its source rows add up to there.
-
-    The message of the AssertionError names each bucket that does not, with what is stored and what
-    is expected. Raises DeclarationError where a declaration cannot work.
-    """
-    found = [_described(definition, finding) for definition, finding in _drift(using)]
-    if found:
-        more = [f"… and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        raise AssertionError("\n".join([f"{len(found)} totals are wrong:", *found[:SHOWN], *more]))
-
-
-def _drift(using: str) -> Iterator[tuple[Definition, Finding]]:
-    for definition in registry.working():
-        if not router.allow_migrate_model(using, definition.totals):
-            continue  # its tables are in another database
-        for rollup in definition.rollups:
-            for finding in drift.compare(definition, drift.whole(rollup), using=using).drift:
-                yield definition, finding
-
-
-def _described(definition: Definition, finding: Finding) -> str:
-    bucket = ", ".join(f"{name}={value!r}" for name, value in finding.bucket.items())
-    stored, expected = (
-        ", ".join(f"{name}={amount}" for name, amount in zip(definition.measures, amounts, strict=True))
-        for amounts in (finding.stored, finding.expected)
-    )
-    return f"{definition.label} {finding.rollup.name} ({bucket}): stored {stored}; expected {expected}"
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,16 @@ class _Declared:
 
     def source(self) -> type[models.Model]:
         """Return the model that is summed."""
+        source = self._source()
+        if isinstance(source._meta.pk, models.CompositePrimaryKey):
+            raise DeclarationError(
+                f"{source._meta.label}, the source of {self.totals.__name__}, has a composite primary key, by which "
+                "its rows cannot be tracked: give it a key of one column, and a UniqueConstraint over the others.",
+                id="aggregates.E002",
+            )
+        return source
+
+    def _source(self) -> type[models.Model]:
         label = self.get("source")
         if isinstance(label, type) and issubclass(label, models.Model):
             return label

@@ -56,9 +56,10 @@ def refuse(model: type[models.Model], using: str) -> None:
 
 
 def _watched_label(model: type[models.Model]) -> str:
-    """Return the label of the watched model that a model is, or was; empty where it is none."""
-    label = model._meta.label
-    return label if any(label in _labels(definition) for definition in registry.definitions()) else ""
+    """Return the label of the watched model whose rows a model's are, or were; empty where there is none."""
+    watched: set[str] = set().union(*map(_labels, registry.definitions()))
+    own = [kind._meta.label for kind in model.__mro__ if hasattr(kind, "_meta")]
+    return next((label for label in own if label in watched), "")
 
 
 def _labels(definition: Definition) -> set[str]:

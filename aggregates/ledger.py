@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import deltas, images, store, transactions
+from aggregates import deltas, images, store, transactions, undo
 from aggregates.definitions import Definition, Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
 from aggregates.keys import home
@@ -143,7 +143,8 @@ class Ledger:
         many: bool,  # noqa: FBT001 - Django's signature
         context: Any,
     ) -> Any:
-        if self._queued and not self._log.ended:
+        # A rollback would undo the reading, and not the delete that comes after it.
+        if self._queued and not self._log.ended and not undo.rolls_back(sql):
             self._read_queue()
         try:
             result = execute(sql, params, many, context)

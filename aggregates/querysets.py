@@ -35,11 +35,13 @@ class TrackedQuerySet(models.QuerySet[M]):
 
     def update(self, **kwargs: Any) -> int:
         """Update all rows and their totals in one transaction; see Django's ``update``."""
-        written = frozenset(self.model._meta.pk.name if name == "pk" else name for name in kwargs)
-        scopes = [scope for scope in self._tracked() if scope.concerns(written)]
-        if not self._tracked() or self.query.is_sliced or self.query.combinator:
+        tracked = self._tracked()
+        if not tracked or self.query.is_sliced or self.query.combinator:
             return super().update(**kwargs)
-        if self.model._meta.pk.name in written:
+        fields = [self.model._meta.pk if name == "pk" else self.model._meta.get_field(name) for name in kwargs]
+        written = frozenset(field.name for field in fields)
+        scopes = [scope for scope in tracked if scope.concerns(written)]
+        if not {self.model._meta.pk, *(scope.model._meta.pk for scope in tracked)}.isdisjoint(fields):
             raise UntrackedWrite(
                 f"update() of the primary key of {self.model._meta.label} would lose track of its rows: "
                 "insert rows with the new keys and delete the old ones."

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import signals
 
 from aggregates import ledger, registry
+from aggregates.definitions import Scope
 
 
 def connect() -> None:
@@ -18,17 +19,18 @@ def connect() -> None:
             continue
         signals.pre_save.connect(before_save, sender=model, dispatch_uid="aggregates")
         signals.post_save.connect(after_save, sender=model, dispatch_uid="aggregates")
-        if _deletes_watched_rows(model):
+        if _announced(model):
             signals.pre_delete.connect(before_delete, sender=model, dispatch_uid="aggregates")
             signals.post_delete.connect(after_delete, sender=model, dispatch_uid="aggregates")
 
 
-def _deletes_watched_rows(model: type[models.Model]) -> bool:
-    """Return whether a delete signal of ``model`` announces the deletion of rows that are watched.
+def _announced(model: type[models.Model]) -> list[Scope]:
+    """Return what a delete signal of ``model`` announces.
 
-    Deleting a multi-table child announces its parent as well, which is when the watched row goes.
+    Deleting a multi-table child announces its parent as well, which is when the parent's row goes, if it does.
     """
-    return any(model._meta.concrete_model is s.model._meta.concrete_model for s in registry.watching(model))
+    concrete = model._meta.concrete_model
+    return [scope for scope in registry.watching(model) if scope.model._meta.concrete_model is concrete]
 
 
 def is_own(receiver: Any) -> bool:
@@ -69,12 +71,12 @@ def after_save(
 def before_delete(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
     """Queue the row for reading, before the collector's first statement."""
     book = ledger.of(using)
-    for scope in registry.watching(sender):
+    for scope in _announced(sender):
         book.queue_delete(scope, instance)
 
 
 def after_delete(sender: type[models.Model], instance: models.Model, using: str, **_signal: Any) -> None:
     """Take what was deleted out of the totals."""
     book = ledger.of(using)
-    for scope in registry.watching(sender):
+    for scope in _announced(sender):
         book.end_delete(scope, instance)

@@ -15,6 +15,12 @@ ENDS_THE_TRANSACTION = {(1213,), (1020,)}  # ER_LOCK_DEADLOCK, ER_CHECKREAD
 FIRST_LETTERS = frozenset({"SA", "RO"})  # a quick look before the pattern: every statement passes here
 
 
+def rolls_back(sql: Any) -> bool:
+    """Return whether a statement is a rollback to a savepoint."""
+    match = SAVEPOINT.match(sql) if isinstance(sql, str) else None
+    return match is not None and match[1].upper() != "SAVEPOINT"
+
+
 class _Transaction:
     """Stands in Django's list of on-commit callbacks for as long as the transaction lasts."""
 

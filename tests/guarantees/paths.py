@@ -90,6 +90,7 @@ PATHS: dict[str, tuple[str, ...]] = {
         "a proxy: save, update, delete, bulk_create",
         "multi-table inheritance, written from the child",
         "multi-table inheritance, written from the parent",
+        "delete(keep_parents=True) of a multi-table child",
         "multi-table inheritance, bulk_create of the child",
     ),
     "Other ways in": (

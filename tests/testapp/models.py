@@ -139,6 +139,18 @@ class RemoteReading(Reading):
     station = models.CharField(max_length=20)
 
 
+class RemoteReadingTotals(Totals):
+    """Readings by the station they came from: a source that extends another one."""
+
+    station = models.CharField(max_length=20, null=True)
+    count = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = RemoteReading
+        measures = {"count": Count("*")}
+        rollups = (Rollup("station"),)
+
+
 class ReadingTotals(Totals):
     """Levels by machine and by hour."""
 
@@ -370,6 +382,8 @@ from tests.testapp.purchases import (  # noqa: E402, F401 - the rest of the app'
     Account,
     Category,
     Group,
+    Licence,
+    LicenceTotals,
     Node,
     NodeTotals,
     Purchase,

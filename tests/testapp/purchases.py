@@ -33,6 +33,26 @@ class Shop(Tracked):
     town = models.CharField(max_length=20)
 
 
+class Licence(Tracked):
+    """What a shop may do. The shop is its key."""
+
+    shop = models.OneToOneField(Shop, primary_key=True, on_delete=models.CASCADE, related_name="licence")
+    kind = models.CharField(max_length=10)
+    fee = models.IntegerField()
+
+
+class LicenceTotals(Totals):
+    """Fees by kind."""
+
+    kind = models.CharField(max_length=10, null=True)
+    fee = models.BigIntegerField(default=0)
+
+    class Aggregate:
+        source = "testapp.Licence"
+        measures = {"fee": Sum("fee")}
+        rollups = (Rollup("kind"),)
+
+
 class Purchase(Tracked):
     """An amount spent, in a category or in none, in a shop."""
 

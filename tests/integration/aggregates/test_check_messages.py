@@ -121,7 +121,7 @@ def test_totals_kept_apart_from_their_source_are_an_error_with_its_remedy(
             return "elsewhere" if model is definition.totals else None
 
     settings.DATABASE_ROUTERS = [Router()]
-    assert "(aggregates.E014) testapp.SourceTotals is routed to 'elsewhere' but its source to 'default'" in errors()
+    assert "(aggregates.E014) testapp.SourceTotals is routed to 'elsewhere' but testapp.Source to 'default'" in errors()
     assert "HINT: Route both to one database." in errors()
 
 

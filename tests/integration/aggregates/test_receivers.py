@@ -206,14 +206,12 @@ def test_a_receiver_of_a_cascade_writes_and_totals_stay_exact(
     assert_exact()
 
 
+@pytest.mark.guarantee("a receiver that rolls back to a savepoint", "exact")
 @pytest.mark.parametrize("model", [Movement, Ticket])
 @pytest.mark.parametrize("signal", [pre_delete, post_delete], ids=["pre_delete", "post_delete"])
 def test_a_receiver_that_takes_back_the_delete_and_what_came_before_it_leaves_totals_exact(
-    request: pytest.FixtureRequest, warehouse: Warehouse, receive: Receive, signal: ModelSignal, model: type
+    warehouse: Warehouse, receive: Receive, signal: ModelSignal, model: type
 ) -> None:
-    if signal is pre_delete and "after the engine" in request.node.name:
-        # Its rollback is the statement that the queued rows are read before, and undoes that reading.
-        request.applymarker(pytest.mark.xfail(reason="the row is deleted without its delta"))
     row = _new(model, warehouse)
     row.save()
     savepoint = transaction.savepoint()

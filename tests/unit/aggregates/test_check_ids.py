@@ -16,6 +16,7 @@ from django.test.utils import isolate_apps
 from aggregates.definitions import Rollup
 from aggregates.exceptions import DeclarationError
 from aggregates.fields import FixedDecimalField
+from aggregates.models import Tracked
 from tests.unit.aggregates.test_declarations import column, declare, foreign_key
 
 
@@ -58,10 +59,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
         "E005",
         "has no such field: add one",
     ),
-    "a dimension of another table": (
-        {"dimensions": {"kind": F("item__name")}},
+    "a dimension of many rows": (
+        {"dimensions": {"kind": F("item__movements__kind")}},
         "E005",
-        "Take columns of the row itself; copy to it what another table holds",
+        "Take columns of the row itself, or of rows that its foreign keys lead to",
     ),
     "a dimension over several rows": (
         {"dimensions": {"kind": Sum("quantity")}},
@@ -140,3 +141,18 @@ def test_a_default_that_can_be_stored_or_is_made_later_is_not_reported(default: 
     field = FixedDecimalField(default=default, null=True)
     field.set_attributes_from_name("price")
     assert "aggregates.E101" not in {message.id for message in field.check()}
+
+
+def test_a_source_with_a_key_of_several_columns_is_refused() -> None:
+    class Berth(Tracked):
+        pk = models.CompositePrimaryKey("pier", "number")
+        pier = models.IntegerField()
+        number = models.IntegerField()
+        kind = models.CharField(max_length=5)
+
+        class Meta(Tracked.Meta):
+            app_label = "testapp"
+
+    with pytest.raises(DeclarationError, match="give it a key of one column, and a UniqueConstraint") as refusal:
+        declare(source=Berth)
+    assert refusal.value.id == "aggregates.E002"

@@ -23,7 +23,7 @@ from tests.concurrency.threads import together, wait_until
 from tests.exactness import assert_totals_match
 from tests.processes import manage, running
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 @pytest.fixture

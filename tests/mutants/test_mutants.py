@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 COPIED = ("aggregates", "api", "config", "expenses", "tests", "manage.py", "pyproject.toml")
 PATIENCE = 240.0
 
-pytestmark = pytest.mark.mutants
+pytestmark = [pytest.mark.mutants, pytest.mark.long]
 
 
 def _case(mutant: Mutant) -> ParameterSet:

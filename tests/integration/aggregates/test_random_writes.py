@@ -19,7 +19,7 @@ from tests.integration.aggregates.conftest import NOON, Warehouse
 from tests.integration.aggregates.exactness import assert_exact
 from tests.testapp.models import Carrier, Correction, Item, Movement, Parcel, Reading, Shelf, Ticket
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 ANY = "any sequence of writes, rollbacks and savepoints"
 
 

@@ -104,7 +104,7 @@ def report_coverage(*, required: bool) -> bool:
 
     Some lines are for one database alone, so all of it is required only of the whole suite on all.
     """
-    _say(f"Coverage: {REQUIRED} % {'are required' if required else 'are required of the whole suite on all databases'}")
+    _say(f"Coverage: {REQUIRED} % required" + ("" if required else ", though only of the whole suite on all databases"))
     coverage = [sys.executable, "-m", "coverage"]
     combined = _wait(subprocess.Popen([*coverage, "combine", "--quiet"], cwd=ROOT))
     reported = _wait(subprocess.Popen([*coverage, "report", f"--fail-under={REQUIRED * required}"], cwd=ROOT))

@@ -26,11 +26,18 @@ def pytest_report_header() -> str:
     return f"database: {connection.vendor}, {connection.settings_dict['TEST']['NAME']}"
 
 
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs several writers at once where there is only one."""
-    if connection.vendor != "sqlite":
-        return
-    skip = pytest.mark.skip(reason="needs row locks; SQLite has one writer")
+    """Put the long tests first, and skip what another database is for."""
+    # Else one of them may come last, and the other workers wait for it.
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    if connection.vendor == "sqlite":
+        _skip(items, "row_locks", "needs row locks; SQLite has one writer")
+    else:
+        _skip(items, "once", "asks nothing of the database; shown on SQLite")
+
+
+def _skip(items: list[pytest.Item], marker: str, reason: str) -> None:
     for item in items:
-        if item.get_closest_marker("row_locks"):
-            item.add_marker(skip)
+        if item.get_closest_marker(marker):
+            item.add_marker(pytest.mark.skip(reason=reason))

@@ -1,7 +1,8 @@
-"""Commands and writers in processes of their own, on the database of the running test."""
+"""Commands, and writers in processes of their own, on the database of the running test."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +44,18 @@ def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=PATIENCE,
         check=False,
     )
+
+
+def called(*arguments: str) -> tuple[str, int]:
+    """Run a management command in this process, which spares a start; return what it printed and its exit code."""
+    out = io.StringIO()
+    try:
+        call_command(*arguments, stdout=out)
+    except SystemExit as ended:
+        return out.getvalue(), int(ended.code or 0)
+    except CommandError as error:
+        return out.getvalue() + str(error), error.returncode
+    return out.getvalue(), 0
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""Run the whole suite on each database: ``python -m tests.run [--databases NAMES] [pytest arguments]``."""
+"""Run the suite on each database: ``python -m tests.run [--databases NAMES] [--coverage] [pytest arguments]``."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,11 @@ from tests.mariadb import NotRun
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "test"
+COVERAGE = ROOT / "build" / "coverage"
 WORKERS = 2
+# One test at a time, so that a worker that is done takes the next: the long ones come first, see conftest.py.
+WORKLOAD = (f"--numprocesses={WORKERS}", "--dist=load", "--maxschedchunk=1")
+REQUIRED = 100  # per cent of the engine's lines and branches
 STOP_SECONDS = 15
 # A run is to depend on nothing that happens to be set where it starts.
 OURS = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "DEBUG", "DJANGO_SETTINGS_MODULE", "SECRET_KEY"})
@@ -56,21 +61,26 @@ def main(arguments: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     BUILD.mkdir(parents=True, exist_ok=True)
+    if options.coverage:
+        shutil.rmtree(COVERAGE, ignore_errors=True)
     outcomes: list[Outcome] = []
     absent: list[str] = []
     for name in options.databases:
         try:
             with DATABASES[name]() as url:
-                outcomes.append(run(name, url, pytest_arguments))
+                outcomes.append(run(name, url, pytest_arguments, measured=options.coverage))
         except NotRun as reason:
             absent.append(f"{name}: not run ({reason})")
         except postgres.PostgresError as error:
             outcomes.append(Outcome(name, passed=False, detail=str(error)))
+    covered = True
+    if options.coverage:
+        covered = report_coverage(required=len(outcomes) == len(DATABASES) and not pytest_arguments)
     _say("\n".join(["Databases", "---------", *map(str, outcomes), *absent]))
-    return 0 if outcomes and all(outcome.passed for outcome in outcomes) else 1
+    return 0 if covered and outcomes and all(outcome.passed for outcome in outcomes) else 1
 
 
-def run(name: str, url: str, pytest_arguments: Sequence[str]) -> Outcome:
+def run(name: str, url: str, pytest_arguments: Sequence[str], *, measured: bool = False) -> Outcome:
     """Run pytest on one database, its output passed through, and return how it ended.
 
     A run in which every test was skipped has shown nothing, so it counts as failed.
@@ -78,7 +88,8 @@ def run(name: str, url: str, pytest_arguments: Sequence[str]) -> Outcome:
     report = BUILD / f"{name.lower()}.xml"
     report.unlink(missing_ok=True)
     _say(f"=== {name} ===")
-    command = [sys.executable, "-m", "pytest", f"--numprocesses={WORKERS}", f"--junit-xml={report}", *pytest_arguments]
+    pytest = ["coverage", "run", "-m", "pytest"] if measured else ["pytest"]
+    command = [sys.executable, "-m", *pytest, *WORKLOAD, f"--junit-xml={report}", *pytest_arguments]
     status = _wait(subprocess.Popen(command, cwd=ROOT, env=_environment(url)))
     if not report.exists():
         return Outcome(name, passed=False, detail=f"pytest exited {status} and left no report")
@@ -88,11 +99,24 @@ def run(name: str, url: str, pytest_arguments: Sequence[str]) -> Outcome:
     return Outcome(name, passed=status == 0 and not nothing, detail=detail)
 
 
+def report_coverage(*, required: bool) -> bool:
+    """Print what no database's run has reached of the engine, and return whether that is allowed.
+
+    Some lines are for one database alone, so all of it is required only of the whole suite on all.
+    """
+    _say(f"Coverage: {REQUIRED} % required" + ("" if required else ", though only of the whole suite on all databases"))
+    coverage = [sys.executable, "-m", "coverage"]
+    combined = _wait(subprocess.Popen([*coverage, "combine", "--quiet"], cwd=ROOT))
+    reported = _wait(subprocess.Popen([*coverage, "report", f"--fail-under={REQUIRED * required}"], cwd=ROOT))
+    return not combined and not reported
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument(
         "--databases", type=_names, default=list(DATABASES), help=f"comma-separated, of {', '.join(DATABASES)}"
     )
+    parser.add_argument("--coverage", action="store_true", help="also say which lines and branches of the engine ran")
     return parser
 
 

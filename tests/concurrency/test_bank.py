@@ -14,7 +14,7 @@ from expenses.models import Category, Expense, ExpenseTotals
 from tests.exactness import assert_totals_match
 from tests.processes import running
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 MOVES = 15
 

@@ -19,6 +19,7 @@ from tests.concurrency.threads import PATIENCE, session, sessions_that_wait_for_
 from tests.exactness import assert_totals_match
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.django_db(transaction=True),
     pytest.mark.row_locks,
 ]

@@ -21,9 +21,9 @@ from aggregates.verify import verify
 from expenses.models import Category, Expense, ExpenseTotals
 from tests.concurrency.threads import together, wait_until
 from tests.exactness import assert_totals_match
-from tests.processes import manage, running
+from tests.processes import called, running
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 
 @pytest.fixture
@@ -65,17 +65,18 @@ CORRUPTIONS = {
 )
 def test_a_rebuild_repairs_while_another_process_writes(expenses, kind, mode):
     with running("-m", "tests.concurrency.writer", "7") as writer:
-        writer.stdout.readline()
+        for _ in range(10):
+            writer.stdout.readline()
         assert corrupt(CORRUPTIONS[kind]) > 0
-        assert manage("verify_totals").returncode == 1
-        rebuilt = manage("rebuild_totals", "--batch-size", "100", *mode)
-        writer.stdout.readline()
+        assert called("verify_totals")[1] == 1
+        report, status = called("rebuild_totals", "--batch-size", "100", *mode)
+        written = writer.stdout.readline()
         out, err = writer.communicate("stop\n")
     assert writer.returncode == 0, err
-    assert int(out.split()[-1]) > 10, "the writer went on all the while"
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    after = manage("verify_totals")
-    assert after.returncode == 0, after.stdout
+    assert int([written, *out.split()][-1]) > 10, "the writer went on all the while"
+    assert status == 0, report
+    report, status = called("verify_totals")
+    assert status == 0, report
 
 
 @pytest.mark.guarantee("verify and rebuild beside writers", "exact")
@@ -94,7 +95,7 @@ def test_verify_names_exactly_the_corrupted_buckets(expenses):
     chosen = list(ExpenseTotals.objects.filter(rollup="day").order_by("pk")[:3])
     for total in chosen:
         corrupt(f"UPDATE expenses_expensetotals SET amount = amount + 100 WHERE id = '{_stored(total.pk)}'")
-    report = json.loads(manage("verify_totals", "--format", "json").stdout)
+    report = json.loads(called("verify_totals", "--format", "json")[0])
     assert not report["clean"]
     assert {(d["rollup"], d["bucket"]["day"], d["bucket"]["category"]) for d in report["drift"]} == {
         ("day", total.day.isoformat(), total.category_id) for total in chosen
@@ -166,5 +167,5 @@ def test_a_rebuild_that_is_broken_off_is_finished_by_the_next(expenses, mode, en
     assert any(
         drift.compare(d, drift.whole(r), using="default").drift for d in registry.definitions() for r in d.rollups
     )
-    assert manage("rebuild_totals", *mode).returncode == 0
+    assert called("rebuild_totals", *mode)[1] == 0
     assert_totals_match()

@@ -27,6 +27,7 @@ EDITS = 2_000
 SEED = int(os.environ.get("SEED", "20201231"))
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(not FILE.exists(), reason=f"no {FILE.name} beside the checkout"),
 ]

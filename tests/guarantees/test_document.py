@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.guarantees.matrix import COMMAND, DOCUMENT, ROOT, Collected, Held, problems
 from tests.guarantees.paths import PATHS
 
 
+@pytest.mark.once
+@pytest.mark.long
 def test_the_document_is_what_the_tests_say() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.guarantees"],

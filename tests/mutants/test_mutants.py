@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 COPIED = ("aggregates", "api", "config", "expenses", "tests", "manage.py", "pyproject.toml")
 PATIENCE = 240.0
 
-pytestmark = pytest.mark.mutants
+pytestmark = [pytest.mark.mutants, pytest.mark.long]
 
 
 def _case(mutant: Mutant) -> ParameterSet:
@@ -42,11 +42,12 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(tree: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run tests in the copy, in databases of its own."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COVERAGE_"))}
     environment["TEST_RUN"] = f"mutants_{os.getpid()}"
     # The same order and the same examples each time.
     environment["PYTHONHASHSEED"] = "0"
-    options = ["-x", "-q", "-p", "no:randomly", "--hypothesis-seed=0", "--no-migrations"]
+    unneeded = [option for plugin in ("randomly", "xdist") for option in ("-p", f"no:{plugin}")]
+    options = ["-x", "-q", *unneeded, "--hypothesis-seed=0", "--no-migrations"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *tests],
         cwd=tree,

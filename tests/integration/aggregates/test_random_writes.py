@@ -35,7 +35,7 @@ from tests.testapp.models import (
     Truck,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
 ANY = "any sequence of writes, rollbacks and savepoints"
 
 

@@ -289,6 +289,7 @@ class Warehouse(RuleBasedStateMachine):
 
 @pytest.mark.guarantee("any sequence of writes, rollbacks and savepoints", "exact")
 @pytest.mark.django_db
+@pytest.mark.long
 def test_rows_and_totals_are_what_was_written_after_any_steps() -> None:
     run_state_machine_as_test(
         Warehouse,

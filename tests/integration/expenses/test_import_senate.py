@@ -20,6 +20,7 @@ DATA = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
 FILE = DATA / "senate-expenses-2020.csv"
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.django_db,
     pytest.mark.skipif(not FILE.exists(), reason=f"{FILE} is not there; SHARED_DATA names its folder"),
 ]

@@ -162,6 +162,16 @@ def _contributed(definition: Definition, rows: models.QuerySet[Any]) -> models.Q
     return contributed
 
 
+def returned(definition: Definition, using: str) -> prepared.Returned:
+    """Return what a row contributes as a list of columns that the statement which writes it can return."""
+    return prepared.returned(definition, using, _contributions)
+
+
+def of_row(definition: Definition, row: Sequence[Any]) -> deltas.Image:
+    """Return the image of a row of such columns."""
+    return _locked(definition, [row]).image
+
+
 def _row(definition: Definition, using: str, keys: Collection[Any], build: prepared.Build) -> list[list[Any]]:
     (key,) = keys
     return prepared.statement(definition, using, build).rows(definition, using, key)

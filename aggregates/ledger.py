@@ -86,9 +86,16 @@ class Ledger:
 
     # Instance saves: pre_save opens, post_save closes.
 
-    def begin_save(self, scope: Scope, instance: models.Model, *, inserts: bool) -> None:
-        """Read and lock the row about to be saved; not where it is a source row that is certain to be inserted."""
+    def begin_save(self, scope: Scope, instance: models.Model, *, inserts: bool, reads: bool) -> None:
+        """Read and lock the row about to be saved.
+
+        Not where it is a source row that is certain to be inserted, or is read by the statement that
+        writes it.
+        """
         self._read_queue()
+        if reads and scope.is_all:
+            self._begin(InstanceSave(self, scope, instance, None))
+            return
         keys = () if inserts and scope.is_source else keys_of(scope, instance)
         locked = images.lock(scope, self.using, keys, coming(scope, instance))
         self._begin(InstanceSave(self, scope, instance, locked))
@@ -97,6 +104,9 @@ class Ledger:
         """Apply what the save changed."""
         keys = keys_of(scope, instance)
         write = self._latest(InstanceSave, scope, lambda write: write.keys == keys)
+        if write is not None and not write.is_read:
+            self._open.remove(write)  # no column of this table was written
+            return
         if write is None or not (created or write.existed or write.disturbed):
             self._refuse_new_key(scope, instance, keys)
             raise ConcurrentInsert(
@@ -113,6 +123,18 @@ class Ledger:
                 f"The key of {scope.model._meta.label} {instance.pk} was set by a receiver of pre_save, after its "
                 "stored row was looked for: set it before save()."
             )
+
+    def saves_of(self, instance: models.Model, model: type[models.Model], since: int) -> list[InstanceSave]:
+        """Return the open saves of an instance, since a moment, of which a row of ``model`` is all there is to read."""
+        return [
+            write
+            for write in self._live()
+            if isinstance(write, InstanceSave)
+            and write.instance is instance
+            and write.opened > since
+            and write.scope.is_all
+            and write.scope.model._meta.concrete_model is model._meta.concrete_model
+        ]
 
     def abandon(self, since: int) -> None:
         """Forget the writes opened since a moment: they failed before anything was written."""
@@ -186,7 +208,8 @@ class Ledger:
         """
         self._read_queue()
         for other in self._live():
-            other.settle(other.stored())
+            if other.is_read:
+                other.settle(other.stored())
         waiting = [set() if scope.is_source else set(given) for scope in scopes]
         before = [images.lock(scope, self.using, keys).image for scope, keys in zip(scopes, waiting, strict=True)]
         inserted: set[Any] = set()
@@ -250,7 +273,7 @@ class Ledger:
             other.account(other.stored())
 
     def _overlapping(self, write: Write) -> list[Write]:
-        return [other for other in self._live() if other is not write and other.overlaps(write)]
+        return [other for other in self._live() if other is not write and other.is_read and other.overlaps(write)]
 
     def _latest(self, kind: type[W], scope: Scope, matches: Callable[[W], bool]) -> W | None:
         for write in reversed(self._live()):

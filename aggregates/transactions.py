@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
@@ -48,15 +49,14 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
         return operation()
     settings = conf.current()
     deadline = time.monotonic() + settings.RETRY_SECONDS
-    for attempt in range(settings.RETRIES + 1):
+    for attempt in count():
         try:
             with transaction.atomic(using=using):
                 return operation()
         except (DatabaseError, ConcurrentInsert) as error:
-            if not is_conflict(error) or attempt == settings.RETRIES or time.monotonic() > deadline:
+            if not is_conflict(error) or attempt >= settings.RETRIES or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)))  # noqa: S311 - jitter
-    raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def require(using: str) -> None:

@@ -15,6 +15,9 @@ PARENTS_AT_ONCE = "tests/concurrency/test_foreign_keys.py"
 STATES = "tests/integration/aggregates/test_states.py"
 
 
+ROW_LOCKS = ("postgresql", "mysql")  # SQLite has one writer
+
+
 @dataclass(frozen=True)
 class Mutant:
     """``old`` becomes ``new`` wherever it stands in the file, and one of the tests must fail."""
@@ -24,8 +27,8 @@ class Mutant:
     old: str
     new: str
     tests: tuple[str, ...]
-    row_locks: bool = False
-    """Whether it shows only where writers wait for rows: not on SQLite, which has one writer."""
+    on: tuple[str, ...] = ("sqlite",)
+    """The databases it is shown on: those that have the fault, and the quickest of them."""
     by_states: bool = False
     """Whether the machine that writes at random is shown to notice it as well."""
 
@@ -38,7 +41,24 @@ MUTANTS = (
         "",
         (f"{WRITERS}::test_a_save_waits_for_another_of_the_same_expense_and_leaves_no_drift",
          f"{WRITERS}::test_a_draft_submitted_twice_at_once_is_counted_once"),
-        row_locks=True,
+        on=("mysql",),
+    ),
+    Mutant(
+        "the statement of a save reads the row without a lock",
+        "aggregates/returning.py",
+        " FOR UPDATE",
+        "",
+        (f"{WRITERS}::test_a_save_waits_for_another_of_the_same_expense_and_leaves_no_drift",
+         f"{WRITERS}::test_a_draft_submitted_twice_at_once_is_counted_once"),
+        on=("postgresql",),
+    ),
+    Mutant(
+        "what a save stored is believed after others wrote the row",
+        "aggregates/writes.py",
+        "if self._stored is None or self.disturbed or",
+        "if self._stored is None or",
+        (f"{RECEIVERS}::test_a_receiver_of_a_later_save_writes_and_the_row_counts_once",),
+        on=("postgresql",),
     ),
     Mutant(
         "the post-image is taken from the instance",
@@ -149,7 +169,7 @@ MUTANTS = (
         "if write is None or not (created or write.existed or write.disturbed):",
         "if write is None:",
         (f"{WRITERS}::test_a_save_that_meets_a_row_inserted_since_is_tried_again",),
-        row_locks=True,
+        on=ROW_LOCKS,
     ),
     Mutant(
         "an update writes rows that joined after it locked its own",
@@ -157,7 +177,7 @@ MUTANTS = (
         "if not connections[self.db].features.has_select_for_update:",
         "if True:",
         (f"{WRITERS}::test_an_update_leaves_out_a_row_inserted_after_it_locked_its_own",),
-        row_locks=True,
+        on=ROW_LOCKS,
     ),
     Mutant(
         "a refused write can be committed without its totals",
@@ -179,6 +199,6 @@ MUTANTS = (
         "for batch in batched(sorted(keys), KEYS_A_STATEMENT):",
         "for batch in ():",
         (f"{PARENTS_AT_ONCE}::test_who_writes_second_waits_for_the_first_to_commit",),
-        row_locks=True,
+        on=ROW_LOCKS,
     ),
 )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from itertools import count
 from typing import TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
@@ -49,7 +48,8 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
         return operation()
     settings = conf.current()
     deadline = time.monotonic() + settings.RETRY_SECONDS
-    for attempt in count():
+    attempt = 0
+    while True:
         try:
             with transaction.atomic(using=using):
                 return operation()
@@ -57,6 +57,7 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
             if not is_conflict(error) or attempt >= settings.RETRIES or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)))  # noqa: S311 - jitter
+        attempt += 1
 
 
 def require(using: str) -> None:

@@ -82,19 +82,17 @@ class InstanceSave(Write):
         super().__init__(ledger, scope, keys_of(scope, instance), None if locked is None else locked.image)
         self.instance = instance
         self.existed = locked is not None and bool(locked.keys)
-        self._stored: tuple[int, deltas.Image] | None = None
+        self._stored: deltas.Image | None = None
 
     def wrote(self, before: deltas.Image, after: deltas.Image) -> None:
         """Take in what the row contributed before the statement that wrote it, and after."""
         self.existed = True
         self.account(before)
-        self._stored = (self._ledger.moment(), after)
+        self._stored = after
 
     def stored(self) -> deltas.Image:
-        """Return what the statement stored, unless other writes or a rollback came after it."""
-        if self._stored is None or self.disturbed or self._ledger.undone(self._stored[0]):
-            return super().stored()
-        return self._stored[1]
+        """Return what the statement stored: writes that came after it account for themselves."""
+        return super().stored() if self._stored is None else self._stored
 
     @property
     def keys_before(self) -> frozenset[Any]:

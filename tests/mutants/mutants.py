@@ -53,14 +53,6 @@ MUTANTS = (
         on=("postgresql",),
     ),
     Mutant(
-        "what a save stored is believed after others wrote the row",
-        "aggregates/writes.py",
-        "if self._stored is None or self.disturbed or",
-        "if self._stored is None or",
-        (f"{RECEIVERS}::test_a_receiver_of_a_later_save_writes_and_the_row_counts_once",),
-        on=("postgresql",),
-    ),
-    Mutant(
         "the post-image is taken from the instance",
         "aggregates/writes.py",
         "    def stored(self) -> deltas.Image:\n",
@@ -169,7 +161,7 @@ MUTANTS = (
         "if write is None or not (created or write.existed or write.disturbed):",
         "if write is None:",
         (f"{WRITERS}::test_a_save_that_meets_a_row_inserted_since_is_tried_again",),
-        on=ROW_LOCKS,
+        on=("mysql",),
     ),
     Mutant(
         "an update writes rows that joined after it locked its own",

@@ -20,6 +20,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, tran
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from aggregates import deltas, images, store, transactions, undo
+from aggregates.capture import Captured
 from aggregates.definitions import Definition, Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
 from aggregates.keys import home
@@ -199,6 +200,19 @@ class Ledger:
             self._begin(write)
         with self._settling(writes):
             yield keys
+
+    def capturing(self, scope: Scope, write: Callable[[], Captured]) -> int:
+        """Run a set write that tells by how much its buckets change, apply that, and return how many rows it wrote."""
+        self._read_queue()
+        open_ = [other for other in self._live() if other.is_read and other.scope.definition is scope.definition]
+        with transaction.mark_for_rollback_on_error(self.using):
+            for other in open_:
+                other.settle(other.stored())
+            captured = write()
+            self.apply(scope.definition, captured.delta)
+            for other in open_:
+                other.account(other.stored())
+        return captured.rows
 
     @contextmanager
     def inserting(self, scopes: Sequence[Scope], given: Collection[Any]) -> Iterator[set[Any]]:

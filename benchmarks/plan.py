@@ -1,0 +1,56 @@
+"""In which order a run measures."""
+
+from __future__ import annotations
+
+import traceback
+
+from benchmarks import data
+from benchmarks.bench import Bench, Scenario
+from benchmarks.models import Plain
+from benchmarks.scenarios import repair, sets, single
+from benchmarks.sizes import Sizes
+from expenses.models import Expense
+
+SQLITE_ROWS = 100_000
+
+
+def scenarios(*, postgresql: bool) -> dict[str, Scenario]:
+    """Return what is measured on a database; rebuild comes first, for the data come without totals."""
+    everywhere: dict[str, Scenario] = {"repair": repair.measure, "single": single.measure, "sets": sets.measure}
+    return everywhere
+
+
+def run(sizes: Sizes, only: str = "") -> Bench:
+    """Create the data, measure, and return what was found.
+
+    A scenario that fails is told of, and the others are measured all the same.
+    """
+    bench = Bench(sizes, data.dense(sizes.rows))
+    if not bench.postgresql:
+        bench.shape = data.dense(min(sizes.rows, SQLITE_ROWS))
+    create(bench)
+    for name, scenario in scenarios(postgresql=bench.postgresql).items():
+        if only in name:
+            attempt(bench, name, scenario)
+        elif name == "repair":
+            repair.ready()
+    return bench
+
+
+def create(bench: Bench) -> None:
+    """Create tables and data."""
+    data.migrate()
+    data.people(bench.shape)
+    for model in (Expense, Plain):
+        data.fill(model, bench.shape)
+    data.settle()
+    bench.say(f"{bench.shape.rows:,} expenses in {bench.shape.day_buckets:,} day buckets, twice")
+
+
+def attempt(bench: Bench, name: str, scenario: Scenario) -> None:
+    """Run a scenario; keep its error where it fails."""
+    try:
+        scenario(bench)
+    except Exception:  # noqa: BLE001 - the rest is still worth knowing
+        bench.failures.append(name)
+        traceback.print_exc()

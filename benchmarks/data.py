@@ -11,7 +11,9 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.utils import timezone
 
+from aggregates.models import Run
 from expenses.models import Category, Expense, ExpenseTotals, Status
 
 MONTHS = [dt.date(year, month, 1) for year in (2024, 2025) for month in range(1, 13)]
@@ -132,6 +134,21 @@ def _calendar() -> str:
     )
 
 
+def create(using: str) -> None:
+    """Create the database of another alias, empty, on the same server."""
+    if connections[using].vendor == "postgresql":
+        _execute(f'CREATE DATABASE "{connections[using].settings_dict["NAME"]}"')
+    migrate(using)
+
+
+def copy(using: str) -> None:
+    """Create the database of another alias as a copy of the main one, which nobody may be connected to."""
+    name, main = (connections[alias].settings_dict["NAME"] for alias in (using, DEFAULT_DB_ALIAS))
+    connections[DEFAULT_DB_ALIAS].close()
+    with connections[using]._nodb_cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{main}" STRATEGY FILE_COPY')
+
+
 def settle(using: str = DEFAULT_DB_ALIAS) -> None:
     """Let the server do what it would do at leisure: statistics, free space, a checkpoint."""
     with connections[using].cursor() as cursor:
@@ -184,3 +201,13 @@ def _execute(sql: str, params: Iterable[Any] = ()) -> None:
 def model(name: str) -> type[models.Model]:
     """Return a measured model by its name: ``expense``, ``plain``, ``naive``, ``triggered``."""
     return Expense if name == "expense" else apps.get_model("benchmarks", name)
+
+
+def now() -> dt.datetime:
+    """Return the time, by which runs of the engine are recorded."""
+    return timezone.now()
+
+
+def rebuilt_since(moment: dt.datetime) -> bool:
+    """Return whether a run that began at or after a moment is complete."""
+    return Run.objects.filter(started_at__gte=moment, state=Run.State.COMPLETE).exists()

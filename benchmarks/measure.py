@@ -21,8 +21,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     django.setup()
 
-    from benchmarks import environment, plan  # noqa: PLC0415 - models are loaded now
-    from benchmarks.sizes import FULL, QUICK  # noqa: PLC0415
+    from benchmarks import environment, plan
+    from benchmarks.sizes import FULL, QUICK
 
     bench = plan.run(QUICK if options.quick else FULL, options.only)
     found = {

@@ -7,7 +7,7 @@ import traceback
 from benchmarks import data
 from benchmarks.bench import Bench, Scenario
 from benchmarks.models import Plain
-from benchmarks.scenarios import repair, sets, single
+from benchmarks.scenarios import api, reads, repair, sets, single, stall, writers
 from benchmarks.sizes import Sizes
 from expenses.models import Expense
 
@@ -16,8 +16,24 @@ SQLITE_ROWS = 100_000
 
 def scenarios(*, postgresql: bool) -> dict[str, Scenario]:
     """Return what is measured on a database; rebuild comes first, for the data come without totals."""
-    everywhere: dict[str, Scenario] = {"repair": repair.measure, "single": single.measure, "sets": sets.measure}
-    return everywhere
+    if not postgresql:
+        return {
+            "repair": repair.measure,
+            "reads": reads.measure,
+            "single": single.measure,
+            "sets": sets.measure,
+        }
+    return {
+        "repair": repair.measure,
+        "reads": reads.measure,
+        "single": single.measure,
+        "sets": sets.measure,
+        "writers": writers.measure,
+        "api": api.measure,
+        "heat": reads.heat,
+        "stall": stall.measure,
+        "double": reads.double,
+    }
 
 
 def run(sizes: Sizes, only: str = "") -> Bench:

@@ -35,15 +35,18 @@ class Bench:
         """Whether this run is on PostgreSQL."""
         return connection.vendor == "postgresql"
 
-    def compare(self, name: str, base: Sample, other: Sample, *, patience: float = 1.0, fewest: int = 3) -> None:
+    def compare(
+        self, name: str, base: Sample, other: Sample, *, times: float = 1.0, fewest: int = 3, warm: bool = True
+    ) -> None:
         """Measure what ``other`` costs in units of ``base``, and keep it under a name.
 
-        A quick run, which is to notice what has become slow, leaves out what has no bar.
+        It may take ``times`` as long as others. A quick run, which is to notice what has become slow, leaves
+        out what has no bar.
         """
         if not self.sizes.full and not str(BARS[name]):
             return
-        seconds = self.sizes.seconds * patience
-        self.keep(name, interleaved(base, other, Patience(seconds, fewest=fewest)))
+        seconds = self.sizes.seconds * times
+        self.keep(name, interleaved(base, other, Patience(seconds, fewest=fewest, warm=warm)))
 
     def keep(self, name: str, ratio: Ratio) -> None:
         """Keep a ratio under its name."""

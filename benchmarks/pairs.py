@@ -38,6 +38,8 @@ class Patience:
     most: int = 400
     within: float = 0.01
     """The median is steady once it is known to this part of itself."""
+    warm: bool = True
+    """Whether each is done once before, unmeasured, so that no round pays for what is only done once."""
 
 
 def summary(ratios: Sequence[float]) -> Ratio:
@@ -57,12 +59,10 @@ def is_steady(ratios: Sequence[float], within: float) -> bool:
 
 
 def interleaved(base: Sample, other: Sample, patience: Patience, *, clock: Clock = time.monotonic) -> Ratio:
-    """Return what ``other`` costs, in units of ``base``.
-
-    Each is done once before, unmeasured, so that no round pays for what is only done once.
-    """
-    base()
-    other()
+    """Return what ``other`` costs, in units of ``base``."""
+    if patience.warm:
+        base()
+        other()
     began, ratios = clock(), list[float]()
     while len(ratios) < patience.most:
         first = base()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from benchmarks import data
+from benchmarks import data, repairs
 from benchmarks.bench import Bench, Scenario
 from benchmarks.models import Plain
 from benchmarks.scenarios import api, reads, repair, sets, single, stall, writers
@@ -31,6 +31,8 @@ def scenarios(*, postgresql: bool) -> dict[str, Scenario]:
         "writers": writers.measure,
         "api": api.measure,
         "heat": reads.heat,
+        "refresh": single.refresh,
+        "sparse": repair.sparse,
         "stall": stall.measure,
         "double": reads.double,
     }
@@ -49,7 +51,7 @@ def run(sizes: Sizes, only: str = "") -> Bench:
         if only in name:
             attempt(bench, name, scenario)
         elif name == "repair":
-            repair.ready()
+            repairs.ready()
     return bench
 
 

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import environment
+from benchmarks import environment, page
 from benchmarks.report import Report, table
 from benchmarks.sizes import FULL, QUICK
 from tests import postgres
@@ -55,7 +55,10 @@ def main(arguments: Sequence[str]) -> int:
             measure(url, options, report)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(report.as_json(), indent=2) + "\n")
-    print(f"\n{table(report)}\n\n{RESULT.relative_to(ROOT)}", flush=True)
+    written = [RESULT]
+    if not options.quick and not options.only and not options.databases:
+        written += page.write(report, ROOT / "docs")
+    print(f"\n{table(report)}\n\nWritten: {', '.join(str(path.relative_to(ROOT)) for path in written)}", flush=True)
     return report.status
 
 

@@ -72,9 +72,9 @@ def stripe(number: int, *, using: str) -> int:
 
 def rebuild(number: int) -> float:
     """Rebuild from no totals; return the most memory this process ever held, in megabytes."""
-    from benchmarks.scenarios import repair
+    from benchmarks import repairs
 
-    repair.rebuilt()
+    repairs.rebuilt()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -36,7 +36,7 @@ def measure(bench: Bench) -> None:
         shown = [json.loads(get(port, secret)) for port in (stored, live)]
         if shown[0]["results"] != [_elsewhere(row, live, stored) for row in shown[1]["results"]]:
             raise AssertionError("The totals of the API are not what it computes from the expenses.")
-        bench.compare("api_totals", requests(bench, stored, secret), requests(bench, live, secret), patience=2.0)
+        bench.compare("api_totals", requests(bench, stored, secret), requests(bench, live, secret), times=2.0)
 
 
 def requests(bench: Bench, port: int, secret: str) -> Sample:

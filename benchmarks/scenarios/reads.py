@@ -1,52 +1,19 @@
-"""A total by category and month: from the totals, and computed from every expense."""
+"""A total by category and month: how it grows with expenses, and what hot buckets do to it."""
 
 from __future__ import annotations
 
 import statistics
 from functools import partial
-from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Count, Sum
-from django.db.models.functions import TruncMonth
 
-from aggregates import reads
-from benchmarks import data
+from benchmarks import data, repairs
 from benchmarks.bench import Bench
 from benchmarks.crew import crew
-from benchmarks.pairs import timed
-from benchmarks.scenarios import repair
-from expenses.models import Expense, ExpenseTotals, Status
+from benchmarks.questions import computed_seconds, require_equal, total_seconds
+from expenses.models import Expense
 
-
-def from_totals(using: str = DEFAULT_DB_ALIAS) -> list[Any]:
-    """Return category, month, sum and count of every group, from the smallest ready rollup."""
-    rollup, _choice = reads.smallest(ExpenseTotals, {"category", "month"}, using=using)
-    rows: Any = reads.rows(ExpenseTotals, rollup, using=using)
-    return list(rows.values_list("category_id", "month").annotate(Sum("amount"), Sum("count")))
-
-
-def computed(using: str = DEFAULT_DB_ALIAS) -> list[Any]:
-    """Return the same, from the expenses."""
-    rows: Any = Expense.objects.using(using).exclude(status=Status.DRAFT).order_by()
-    grouped = rows.values_list("category_id", TruncMonth("spent_on"))
-    return list(grouped.annotate(Sum("amount"), Count("pk")))
-
-
-def total_seconds(using: str = DEFAULT_DB_ALIAS, times: int = 20) -> float:
-    """Return the seconds that a read from the totals takes, on average of several."""
-    return timed(lambda: [from_totals(using) for _ in range(times)]) / times
-
-
-def computed_seconds(using: str = DEFAULT_DB_ALIAS) -> float:
-    """Return the seconds that it takes to compute the same."""
-    return timed(lambda: computed(using))
-
-
-def require_equal(using: str = DEFAULT_DB_ALIAS) -> None:
-    """Refuse to compare the speed of two answers that differ."""
-    if sorted(from_totals(using), key=str) != sorted(computed(using), key=str):
-        raise AssertionError(f"The totals of {using} are not what its expenses add up to.")
+TIMES = 5  # for a point of the plot
 
 
 def measure(bench: Bench) -> None:
@@ -64,12 +31,17 @@ def grow(bench: Bench) -> None:
     data.create("small")
     data.people(bench.shape, "small")
     data.fill(Expense, few, "small")
-    repair.ready("small")
+    repairs.ready("small")
     require_equal("small")
     bench.compare("read_growth", partial(total_seconds, "small"), total_seconds)
-    for using, rows in (("small", bench.sizes.small), (DEFAULT_DB_ALIAS, bench.sizes.rows)):
-        bench.point("read: from totals", rows, statistics.median(total_seconds(using) for _ in range(5)) * 1000)
-        bench.point("read: computed", rows, statistics.median(computed_seconds(using) for _ in range(5)) * 1000)
+    point(bench, bench.sizes.small, "small")
+    point(bench, bench.sizes.rows)
+
+
+def point(bench: Bench, rows: int, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Keep the milliseconds of both reads for the plot."""
+    bench.point("read: from totals", rows, statistics.median(total_seconds(using) for _ in range(TIMES)) * 1000)
+    bench.point("read: computed", rows, statistics.median(computed_seconds(using) for _ in range(TIMES)) * 1000)
 
 
 def heat(bench: Bench) -> None:
@@ -78,8 +50,8 @@ def heat(bench: Bench) -> None:
     with crew() as team:
         team.all("stripe", using="heated")
     data.settle("heated")
-    bench.compare("read_striped", total_seconds, partial(total_seconds, "heated"), patience=0.5)
-    repair.compared("heated")
+    bench.compare("read_striped", total_seconds, partial(total_seconds, "heated"), times=0.5)
+    repairs.compared("heated")
     bench.compare("read_after_heat", total_seconds, partial(total_seconds, "heated"))
     require_equal("heated")
 
@@ -87,8 +59,7 @@ def heat(bench: Bench) -> None:
 def double(bench: Bench) -> None:
     """Measure the read at twice the expenses: the same again, so that each total doubles."""
     data.fill(Expense, bench.shape, first=2 * bench.shape.rows)
-    repair.ready()
+    repairs.ready()
     require_equal()
     bench.compare("read_2m", total_seconds, computed_seconds)
-    bench.point("read: from totals", 2 * bench.sizes.rows, statistics.median(total_seconds() for _ in range(5)) * 1000)
-    bench.point("read: computed", 2 * bench.sizes.rows, statistics.median(computed_seconds() for _ in range(5)) * 1000)
+    point(bench, 2 * bench.sizes.rows)

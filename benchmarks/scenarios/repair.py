@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from django.db import DEFAULT_DB_ALIAS, connections
-from django.utils import timezone
+from functools import partial
 
-from aggregates import registry
-from aggregates.rebuild import Options, rebuild
-from aggregates.verify import verify
-from benchmarks import data, grouping
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from benchmarks import data, grouping, questions, repairs
 from benchmarks.bench import Bench
 from benchmarks.pairs import timed
 from expenses.models import Expense, ExpenseTotals
@@ -24,34 +22,30 @@ def measure(bench: Bench) -> None:
 def compare(bench: Bench, rebuilding: str, verifying: str, using: str) -> None:
     """Measure both on a data set; its totals are ready afterwards."""
     copy_table(using)
-    bench.compare(rebuilding, lambda: insert_select(using), lambda: from_nothing(using), patience=2.0, fewest=2)
+    bench.compare(
+        rebuilding, lambda: insert_select(using), lambda: repairs.from_nothing(using), times=2.0, fewest=2, warm=False
+    )
     data.settle(using)
-    bench.compare(verifying, lambda: select(using), lambda: timed(lambda: compared(using)))
+    bench.compare(verifying, lambda: select(using), lambda: timed(lambda: repairs.compared(using)))
 
 
-def ready(using: str = DEFAULT_DB_ALIAS) -> None:
-    """Rebuild once, so that totals are read."""
-    from_nothing(using)
-    data.settle(using)
-
-
-def from_nothing(using: str) -> float:
-    """Return the seconds of a rebuild that finds no totals."""
-    data.empty(ExpenseTotals, using)
-    return timed(lambda: rebuilt(using))
-
-
-def rebuilt(using: str = DEFAULT_DB_ALIAS) -> None:
-    """Rebuild whatever drifts."""
-    for _run in rebuild(registry.definition(ExpenseTotals), Options(), using=using, clock=timezone.now):
-        pass
-
-
-def compared(using: str = DEFAULT_DB_ALIAS) -> None:
-    """Verify everything; raise where it drifts."""
-    for run, _comparison in verify(registry.definition(ExpenseTotals), using=using, clock=timezone.now):
-        if run.drifted:
-            raise AssertionError(f"The totals of {using} drift: {run.findings[:3]}")
+def sparse(bench: Bench) -> None:
+    """Measure the same, and the read, on data with three day buckets to four expenses."""
+    if not bench.sizes.sparse:
+        return
+    shape = data.sparse(bench.sizes.sparse)
+    data.create("sparse")
+    data.people(shape, "sparse")
+    data.fill(Expense, shape, "sparse")
+    data.settle("sparse")
+    compare(bench, "sparse_rebuild", "sparse_verify", "sparse")
+    questions.require_equal("sparse")
+    bench.compare(
+        "sparse_read",
+        partial(questions.total_seconds, "sparse"),
+        partial(questions.computed_seconds, "sparse"),
+        times=0.5,
+    )
 
 
 def select(using: str) -> float:

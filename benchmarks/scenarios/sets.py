@@ -28,13 +28,13 @@ def measure(bench: Bench) -> None:
     data.settle()
     backups = {model: data.Backup(model, owners) for model in (Plain, Expense)}
     bench.compare(
-        "delete_100k", delete(Plain, owners, backups[Plain]), delete(Expense, owners, backups[Expense]), patience=2.0
+        "delete_100k", delete(Plain, owners, backups[Plain]), delete(Expense, owners, backups[Expense]), times=2.0
     )
     for backup in backups.values():
         backup.restore()
         backup.drop()
     data.settle()
-    bench.compare("cascade_10k", cascade(bench, HeardRide), cascade(bench, TrackedRide), patience=1.5)
+    bench.compare("cascade_10k", cascade(bench, HeardRide), cascade(bench, TrackedRide), times=1.5)
 
 
 def chosen_owners(bench: Bench) -> range:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
 from benchmarks import data, grouping, trigger
 from benchmarks.bench import Bench
@@ -33,10 +33,30 @@ def measure(bench: Bench) -> None:
     bench.compare("note_update", writers.note(Plain), writers.note(Expense))
     bench.compare("delete", writers.delete(Plain), writers.delete(Expense))
     fill_rivals(bench)
-    bench.compare("naive_insert", writers.insert(Plain), writers.insert(Naive), patience=0.5)
-    bench.compare("naive_update", writers.update(Plain), writers.update(Naive), patience=0.5)
+    bench.compare("naive_insert", writers.insert(Plain), writers.insert(Naive), times=0.5)
+    bench.compare("naive_update", writers.update(Plain), writers.update(Naive), times=0.5)
     if bench.postgresql:
-        bench.compare("trigger_insert", writers.insert(Plain), writers.insert(Triggered), patience=0.5)
+        bench.compare("trigger_insert", writers.insert(Plain), writers.insert(Triggered), times=0.5)
+
+
+def refresh(bench: Bench) -> None:
+    """Measure a new row and the refresh of a materialized view without which the view would lack it."""
+    with connection.cursor() as cursor:
+        views = [f"bench_view_{name}" for name in grouping.ROLLUPS]
+        for view, (_name, _columns, grouped) in zip(views, grouping.statements(Plain._meta.db_table), strict=True):
+            cursor.execute(f"CREATE MATERIALIZED VIEW {view} AS {grouped}")
+    save = Writers(bench).insert(Plain)
+
+    def refreshed() -> float:
+        with connection.cursor() as cursor:
+            return save() / WRITES_A_SAMPLE + sum(
+                timed(partial(cursor.execute, f"REFRESH MATERIALIZED VIEW {view}")) for view in views
+            )
+
+    bench.compare("matview_refresh", lambda: save() / WRITES_A_SAMPLE, refreshed)
+    with connection.cursor() as cursor:
+        for view in views:
+            cursor.execute(f"DROP MATERIALIZED VIEW {view}")
 
 
 def fill_rivals(bench: Bench) -> None:

@@ -21,6 +21,8 @@ class Bench:
 
     sizes: Sizes
     shape: Shape
+    unbarred: bool
+    """Whether what has no bar is measured too."""
     ratios: dict[str, Ratio] = field(default_factory=dict)
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     """Points of the plots, by line: what lies on the x axis, and a figure of this run."""
@@ -40,10 +42,9 @@ class Bench:
     ) -> None:
         """Measure what ``other`` costs in units of ``base``, and keep it under a name.
 
-        It may take ``times`` as long as others. A quick run, which is to notice what has become slow, leaves
-        out what has no bar.
+        It may take ``times`` as long as others.
         """
-        if not self.sizes.full and not str(BARS[name]):
+        if not self.unbarred and not str(BARS[name]):
             return
         seconds = self.sizes.seconds * times
         self.keep(name, interleaved(base, other, Patience(seconds, fewest=fewest, warm=warm)))

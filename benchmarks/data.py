@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ COARSE = len(MONTHS) * len(STATUSES) * CATEGORIES  # 1,152 buckets by category, 
 OWNER_GROUPS = 20
 DAYS_A_MONTH = 28
 ADMIN = 1_000_000  # id of the user who sees everything
-OTHERS = 1_000  # added to the numbers of rows that are not of the main data set
+NOTHING_MORE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,18 @@ def people(shape: Shape, using: str = DEFAULT_DB_ALIAS) -> None:
     Category.objects.using(using).bulk_create([Category(id=i, name=f"Category {i}") for i in range(1, CATEGORIES + 1)])
 
 
-def fill(model: type[models.Model], shape: Shape, using: str = DEFAULT_DB_ALIAS, *, first: int = 0) -> None:
-    """Insert the rows of a shape, numbered from ``first`` on; totals are left to a rebuild."""
+def fill(
+    model: type[models.Model],
+    shape: Shape,
+    using: str = DEFAULT_DB_ALIAS,
+    *,
+    first: int = 0,
+    extra: Mapping[str, str] = NOTHING_MORE,
+) -> None:
+    """Insert the rows of a shape, numbered from ``first`` on; totals are left to a rebuild.
+
+    ``extra`` maps further columns to SQL, over the number ``e`` and its places ``d`` and ``m``.
+    """
     connection = connections[using]
     postgresql = connection.vendor == "postgresql"
     key = (
@@ -102,10 +112,11 @@ def fill(model: type[models.Model], shape: Shape, using: str = DEFAULT_DB_ALIAS,
     day = "CAST(calendar.day AS date)" if postgresql else "calendar.day"
     stamp = "CAST('2026-01-01T00:00:00Z' AS timestamptz)" if postgresql else "'2026-01-01 00:00:00'"
     number = "CAST({} AS bigint)" if postgresql else "{}"
+    columns, values = ("".join(f", {part}" for part in parts) for parts in (extra, extra.values()))
     statuses = " ".join(f"WHEN {i} THEN '{status}'" for i, status in enumerate(STATUSES))
     sql = f"""
         INSERT INTO {model._meta.db_table} (id, owner_id, category_id, amount, currency, spent_on, status,
-                                            description, created_at, updated_at)
+                                            description, created_at, updated_at{columns})
         WITH RECURSIVE numbers(e) AS (
             SELECT {number.format(first)} UNION ALL SELECT e + 1 FROM numbers WHERE e + 1 < {first + shape.rows}
         ), calendar(month, date, day) AS (VALUES {_calendar()}), placed AS (
@@ -114,7 +125,7 @@ def fill(model: type[models.Model], shape: Shape, using: str = DEFAULT_DB_ALIAS,
         )
         SELECT {key}, 1 + m / {COARSE} + {shape.owners_a_group} * (m % {COARSE} % {OWNER_GROUPS}),
                1 + m % {COARSE} / {len(STATUSES)} % {CATEGORIES}, (e * 7919 % 100000 + 1) * 100, 'EUR', {day},
-               CASE m % {len(STATUSES)} {statuses} END, 'expense ' || e, {stamp}, {stamp}
+               CASE m % {len(STATUSES)} {statuses} END, 'expense ' || e, {stamp}, {stamp}{values}
         FROM placed JOIN calendar ON calendar.month = m % {COARSE} / {len(STATUSES) * CATEGORIES}
                                  AND calendar.date = (d * 2 + m % 8) % {DAYS_A_MONTH}
     """

@@ -7,7 +7,7 @@ import traceback
 from benchmarks import data, repairs
 from benchmarks.bench import Bench, Scenario
 from benchmarks.models import Plain
-from benchmarks.scenarios import api, reads, repair, sets, single, stall, writers
+from benchmarks.scenarios import api, computed, reads, repair, sets, single, stall, writers
 from benchmarks.sizes import Sizes
 from expenses.models import Expense
 
@@ -32,6 +32,7 @@ def scenarios(*, postgresql: bool) -> dict[str, Scenario]:
         "api": api.measure,
         "heat": reads.heat,
         "refresh": single.refresh,
+        "computed": computed.measure,
         "sparse": repair.sparse,
         "stall": stall.measure,
         "double": reads.double,
@@ -43,7 +44,8 @@ def run(sizes: Sizes, only: str = "") -> Bench:
 
     A scenario that fails is told of, and the others are measured all the same.
     """
-    bench = Bench(sizes, data.dense(sizes.rows))
+    # A quick run is to notice what has become slow; what has no bar cannot be too slow.
+    bench = Bench(sizes, data.dense(sizes.rows), unbarred=sizes.full or bool(only))
     if not bench.postgresql:
         bench.shape = data.dense(min(sizes.rows, SQLITE_ROWS))
     create(bench)

@@ -32,6 +32,8 @@ def measure(bench: Bench) -> None:
     bench.compare("update", writers.update(Plain), writers.update(Expense))
     bench.compare("note_update", writers.note(Plain), writers.note(Expense))
     bench.compare("delete", writers.delete(Plain), writers.delete(Expense))
+    if not bench.unbarred:
+        return
     fill_rivals(bench)
     bench.compare("naive_insert", writers.insert(Plain), writers.insert(Naive), times=0.5)
     bench.compare("naive_update", writers.update(Plain), writers.update(Naive), times=0.5)
@@ -41,6 +43,8 @@ def measure(bench: Bench) -> None:
 
 def refresh(bench: Bench) -> None:
     """Measure a new row and the refresh of a materialized view without which the view would lack it."""
+    if not bench.unbarred:
+        return
     with connection.cursor() as cursor:
         views = [f"bench_view_{name}" for name in grouping.ROLLUPS]
         for view, (_name, _columns, grouped) in zip(views, grouping.statements(Plain._meta.db_table), strict=True):

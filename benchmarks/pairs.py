@@ -16,6 +16,7 @@ Sample = Callable[[], float]
 """Does the thing once and returns what it cost, in seconds."""
 Clock = Callable[[], float]
 
+LENIENCE = 3
 NOTCH = 1.57  # of the interquartile range over √n: half the 95 % interval of a median (McGill, Tukey, Larsen 1978)
 
 
@@ -31,7 +32,10 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Patience:
-    """When to stop: once steady, or out of time; never before ``fewest`` rounds."""
+    """When to stop: once steady, or out of time.
+
+    Before ``fewest`` rounds only where they take three times as long as there is time for.
+    """
 
     seconds: float
     fewest: int = 3
@@ -68,9 +72,9 @@ def interleaved(base: Sample, other: Sample, patience: Patience, *, clock: Clock
         first = base()
         second, third = other(), other()
         ratios.append((second + third) / (first + base()))
-        if len(ratios) < patience.fewest:
-            continue
-        if clock() - began > patience.seconds or is_steady(ratios, patience.within):
+        taken = clock() - began
+        enough = len(ratios) >= patience.fewest
+        if taken > patience.seconds * (1 if enough else LENIENCE) or (enough and is_steady(ratios, patience.within)):
             break
     return summary(ratios)
 

@@ -44,10 +44,10 @@ QUICK = Sizes(
     rows=50_000,
     small=5_000,
     sparse=0,
-    bulk=2_000,
+    bulk=1_000,
     changed=5_000,
-    seconds=2.0,
-    window=0.7,
+    seconds=1.5,
+    window=0.5,
     windows=3,
     full=False,
 )

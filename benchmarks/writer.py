@@ -1,31 +1,40 @@
-"""A process that writes when told to: ``python -m benchmarks.writer NUMBER``, jobs on standard input.
-
-A job is a line of JSON with the name of a function below and its arguments; the answer is one, too.
-"""
+"""What a process does that writes when told to: jobs come through a pipe, answers go back."""
 
 from __future__ import annotations
 
-import json
 import random
 import resource
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from multiprocessing.connection import Connection
 from typing import Any
 
-import django
+from django.db import connections, transaction
+
+from benchmarks import data, repairs
+from expenses.models import Expense
 
 SPREAD_DAY = 15
 
 
-def main(number: int) -> None:
-    """Do jobs until standard input ends."""
-    django.setup()
-    jobs = {"write": write, "stripe": stripe, "gap": gap, "rebuild": rebuild}
-    for line in sys.stdin:
-        arguments = json.loads(line)
-        print(json.dumps(jobs[arguments.pop("job")](number, **arguments)), flush=True)
+def serve(number: int, pipe: Connection, inherited: Sequence[Connection]) -> None:
+    """Do jobs until the pipe is closed."""
+    for other in inherited:
+        other.close()
+    jobs = {"once": once, "write": write, "stripe": stripe, "gap": gap, "rebuild": rebuild}
+    while True:
+        try:
+            job, arguments = pipe.recv()
+        except EOFError:
+            break
+        pipe.send(jobs[job](number, **arguments))
+    connections.close_all()
+
+
+def once(number: int, *, model: str, where: str) -> None:
+    """Insert one row."""
+    _insert(model, _row(number, where), 0.0)()
 
 
 def write(number: int, *, model: str, where: str, pause: float, begin: float, end: float) -> int:
@@ -58,9 +67,6 @@ def gap(number: int, *, seconds: float) -> float:
 
 def stripe(number: int, *, using: str) -> int:
     """Insert one expense into each coarse bucket, into this connection's slot."""
-    from benchmarks import data
-    from expenses.models import Expense
-
     shape = data.dense(data.COARSE * 10)
     rows = [
         Expense(**data.dimensions(shape, i), amount=random.randrange(1, 100), description=f"heat of {number}")
@@ -72,16 +78,11 @@ def stripe(number: int, *, using: str) -> int:
 
 def rebuild(number: int) -> float:
     """Rebuild from no totals; return the most memory this process ever held, in megabytes."""
-    from benchmarks import repairs
-
     repairs.rebuilt()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _insert(model: str, row: dict[str, Any], pause: float) -> Callable[[], None]:
-    from django.db import transaction
-
-    from benchmarks import data
 
     source = data.model(model)
     # The engine opens its own transaction, unless there is more to do in it.
@@ -99,7 +100,6 @@ def _insert(model: str, row: dict[str, Any], pause: float) -> Callable[[], None]
 
 
 def _row(number: int, where: str) -> dict[str, Any]:
-    from benchmarks import data
 
     spread = where == "spread"
     return {
@@ -110,7 +110,3 @@ def _row(number: int, where: str) -> dict[str, Any]:
         "status": data.STATUSES[0],
         "description": f"of writer {number}",
     }
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -37,11 +37,21 @@ def test_a_machine_that_slows_down_steadily_changes_no_ratio():
 
 def test_an_unsteady_pair_ends_when_the_time_is_up():
     costs = itertools.cycle([1.0, 1.0, 5.0, 5.0, 9.0, 9.0])
-    assert interleaved(lambda: 1.0, lambda: next(costs), Patience(7, fewest=2), clock=clock()).runs == 9
+    assert interleaved(lambda: 1.0, lambda: next(costs), Patience(7, fewest=2), clock=clock()).runs == 8
 
 
-def test_no_pair_ends_before_its_fewest_rounds():
-    assert interleaved(lambda: 1.0, lambda: 1.0, Patience(0, fewest=4), clock=clock()).runs == 4
+def test_a_pair_has_its_fewest_rounds_though_the_time_is_up():
+    assert interleaved(lambda: 1.0, lambda: 1.0, Patience(1, fewest=4), clock=clock()).runs == 4
+
+
+def test_a_pair_that_takes_three_times_its_time_ends_before_that():
+    assert interleaved(lambda: 1.0, lambda: 1.0, Patience(1, fewest=9), clock=clock()).runs == 4
+
+
+def test_what_is_dear_is_not_done_once_more_to_get_warm():
+    calls = []
+    interleaved(lambda: 1.0, lambda: calls.append(1) or 1.0, Patience(9, fewest=1, most=1, warm=False), clock=clock())
+    assert len(calls) == 2
 
 
 def test_low_and_high_are_quartiles():

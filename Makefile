@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 ARGS ?=
+QUICK ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ PIP := $(PY) -m pip --quiet --no-input --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test coverage check format requirements clean
+.PHONY: help setup demo test coverage bench check format requirements clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,9 @@ test: $(VENV)/test.stamp ## Run the whole suite on each database there is; ARGS=
 
 coverage: $(VENV)/test.stamp ## Run the suite and fail where a line or branch of the engine is in no test.
 	@exec $(PY) -m tests.run --coverage $(ARGS)
+
+bench: $(VENV)/bench.stamp ## Measure what the engine costs and saves; QUICK=1 takes two minutes.
+	@exec $(PY) -m benchmarks.run $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 check: $(VENV)/check.stamp ## Lint, check formatting, types and import contracts.
 	$(PY) -m ruff check .
@@ -52,6 +56,10 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml $(VENV)/pip.stamp
 	@echo "Installing $< into $(VENV)"
 	@$(PIP) install --requirement $<
 	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/bench.stamp: benchmarks/requirements.txt $(VENV)/test.stamp
+	@$(PIP) install --requirement $<
 	@touch $@
 
 $(VENV)/pip.stamp: $(PY)

@@ -23,6 +23,7 @@ COMMAND_SECONDS = 120
 BUILTIN_LOCALE_SINCE = 17
 # What a transaction sees, locks and leaves is the same; only the disk is not waited for.
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+DURABLE = dict.fromkeys(NOT_DURABLE, "on")  # what a commit costs includes the disk
 
 
 class PostgresError(Exception):
@@ -79,11 +80,11 @@ class _Account:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(durability: Mapping[str, str] = NOT_DURABLE) -> Iterator[str]:
     """Start a PostgreSQL server and yield its DATABASE_URL; stop it and remove its files at the end.
 
     It listens on a free port of 127.0.0.1 alone, trusts whoever connects, and its data lies in a
-    temporary folder of its own, which need not outlive a crash of the machine. Raises PostgresError
+    temporary folder of its own, which outlives a crash of the machine only if DURABLE. Raises PostgresError
     where the binaries do not work on this machine.
     """
     # Not TMPDIR: the unprivileged user must reach it, and a socket's path must be short.
@@ -95,7 +96,7 @@ def server() -> Iterator[str]:
         _initialise(binaries, account)
         port = _free_port()
         try:
-            _start(binaries, account, port)
+            _start(binaries, account, port, durability)
             yield f"postgres://postgres@127.0.0.1:{port}/postgres"
         finally:
             _stop(binaries, account)
@@ -162,14 +163,14 @@ def _initialise(binaries: Path, account: _Account) -> None:
     )
 
 
-def _start(binaries: Path, account: _Account, port: int) -> None:
+def _start(binaries: Path, account: _Account, port: int, durability: Mapping[str, str]) -> None:
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": account.home,
         "max_connections": 100,
         "deadlock_timeout": "50ms",  # 1s by default, in which two writers that wait for each other just wait
-        **NOT_DURABLE,
+        **durability,
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     log = account.home / "server.log"

@@ -1,0 +1,224 @@
+"""Expenses by arithmetic, made in the server: the same on every machine, however many."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.utils import timezone
+
+from aggregates.models import Run
+from expenses.models import Category, Expense, ExpenseTotals, Status
+
+MONTHS = [dt.date(year, month, 1) for year in (2024, 2025) for month in range(1, 13)]
+STATUSES = (Status.SUBMITTED, Status.APPROVED, Status.REJECTED, Status.REIMBURSED)
+CATEGORIES = 12
+COARSE = len(MONTHS) * len(STATUSES) * CATEGORIES  # 1,152 buckets by category, status and month
+OWNER_GROUPS = 20
+DAYS_A_MONTH = 28
+ADMIN = 1_000_000  # id of the user who sees everything
+NOTHING_MORE: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How many expenses there are, and over how many buckets they are spread."""
+
+    rows: int
+    day_buckets: int
+
+    @property
+    def month_buckets(self) -> int:
+        """Return the number of buckets by owner, category, status and month."""
+        return max(self.day_buckets // 10, COARSE)
+
+    @property
+    def owners_a_group(self) -> int:
+        """Return how many owners share a coarse bucket."""
+        return -(-self.month_buckets // COARSE)
+
+    @property
+    def owners(self) -> int:
+        """Return the number of owners; their ids begin at 1."""
+        return self.owners_a_group * OWNER_GROUPS
+
+
+def dense(rows: int) -> Shape:
+    """Return the main data's shape: ten expenses a day bucket, and ten of those a month bucket."""
+    return Shape(rows, rows // 10)
+
+
+def sparse(rows: int) -> Shape:
+    """Return a shape of three day buckets to four expenses."""
+    return Shape(rows, rows * 3 // 4)
+
+
+def dimensions(shape: Shape, number: int) -> dict[str, Any]:
+    """Return the dimension values of the expense with that number, as ``fill`` computes them."""
+    d, m = divmod(number % shape.day_buckets, shape.month_buckets)
+    group, coarse = divmod(m, COARSE)
+    return {
+        "owner_id": 1 + group + shape.owners_a_group * (coarse % OWNER_GROUPS),
+        "category_id": 1 + coarse // len(STATUSES) % CATEGORIES,
+        "currency": "EUR",
+        "spent_on": MONTHS[coarse // (len(STATUSES) * CATEGORIES)] + dt.timedelta(days=(d * 2 + m % 8) % DAYS_A_MONTH),
+        "status": STATUSES[m % len(STATUSES)],
+    }
+
+
+def key(number: int) -> str:
+    """Return the id of the expense with that number."""
+    return f"01900000-0000-7000-8000-{number:012x}"
+
+
+def migrate(using: str = DEFAULT_DB_ALIAS) -> None:
+    """Create the tables of the service and of the benchmarks."""
+    for unmigrated in (False, True):  # the benchmarks' tables, which have no migrations, refer to the others
+        call_command("migrate", database=using, run_syncdb=unmigrated, verbosity=0, interactive=False)
+
+
+def people(shape: Shape, using: str = DEFAULT_DB_ALIAS) -> None:
+    """Create the owners and categories that expenses of a shape refer to."""
+    user = get_user_model()
+    user.objects.using(using).bulk_create([user(id=i, username=f"owner-{i}") for i in range(1, shape.owners + 1)])
+    Category.objects.using(using).bulk_create([Category(id=i, name=f"Category {i}") for i in range(1, CATEGORIES + 1)])
+
+
+def fill(
+    model: type[models.Model],
+    shape: Shape,
+    using: str = DEFAULT_DB_ALIAS,
+    *,
+    first: int = 0,
+    extra: Mapping[str, str] = NOTHING_MORE,
+) -> None:
+    """Insert the rows of a shape, numbered from ``first`` on; totals are left to a rebuild.
+
+    ``extra`` maps further columns to SQL, over the number ``e`` and its places ``d`` and ``m``.
+    """
+    connection = connections[using]
+    postgresql = connection.vendor == "postgresql"
+    key = (
+        "CAST('01900000-0000-7000-8000-' || LPAD(TO_HEX(e), 12, '0') AS uuid)"
+        if postgresql
+        else "PRINTF('01900000000070008000%012x', e)"
+    )
+    day = "CAST(calendar.day AS date)" if postgresql else "calendar.day"
+    stamp = "CAST('2026-01-01T00:00:00Z' AS timestamptz)" if postgresql else "'2026-01-01 00:00:00'"
+    number = "CAST({} AS bigint)" if postgresql else "{}"
+    columns, values = ("".join(f", {part}" for part in parts) for parts in (extra, extra.values()))
+    statuses = " ".join(f"WHEN {i} THEN '{status}'" for i, status in enumerate(STATUSES))
+    sql = f"""
+        INSERT INTO {model._meta.db_table} (id, owner_id, category_id, amount, currency, spent_on, status,
+                                            description, created_at, updated_at{columns})
+        WITH RECURSIVE numbers(e) AS (
+            SELECT {number.format(first)} UNION ALL SELECT e + 1 FROM numbers WHERE e + 1 < {first + shape.rows}
+        ), calendar(month, date, day) AS (VALUES {_calendar()}), placed AS (
+            SELECT e, e % {shape.day_buckets} / {shape.month_buckets} AS d,
+                   e % {shape.day_buckets} % {shape.month_buckets} AS m FROM numbers
+        )
+        SELECT {key}, 1 + m / {COARSE} + {shape.owners_a_group} * (m % {COARSE} % {OWNER_GROUPS}),
+               1 + m % {COARSE} / {len(STATUSES)} % {CATEGORIES}, (e * 7919 % 100000 + 1) * 100, 'EUR', {day},
+               CASE m % {len(STATUSES)} {statuses} END, 'expense ' || e, {stamp}, {stamp}{values}
+        FROM placed JOIN calendar ON calendar.month = m % {COARSE} / {len(STATUSES) * CATEGORIES}
+                                 AND calendar.date = (d * 2 + m % 8) % {DAYS_A_MONTH}
+    """
+    with connection.cursor() as cursor:
+        if postgresql:  # no check of foreign keys, row by row, of what is right by construction
+            cursor.execute("SET session_replication_role = replica")
+        cursor.execute(sql)
+        if postgresql:
+            cursor.execute("RESET session_replication_role")
+
+
+def _calendar() -> str:
+    return ", ".join(
+        f"({i}, {date}, '{first + dt.timedelta(days=date)}')"
+        for i, first in enumerate(MONTHS)
+        for date in range(DAYS_A_MONTH)
+    )
+
+
+def create(using: str) -> None:
+    """Create the database of another alias, empty, on the same server."""
+    if connections[using].vendor == "postgresql":
+        _execute(f'CREATE DATABASE "{connections[using].settings_dict["NAME"]}"')
+    migrate(using)
+
+
+def copy(using: str) -> None:
+    """Create the database of another alias as a copy of the main one, which nobody may be connected to."""
+    name, main = (connections[alias].settings_dict["NAME"] for alias in (using, DEFAULT_DB_ALIAS))
+    connections[DEFAULT_DB_ALIAS].close()
+    with connections[using]._nodb_cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{main}" STRATEGY FILE_COPY')
+
+
+def settle(using: str = DEFAULT_DB_ALIAS) -> None:
+    """Let the server do what it would do at leisure: statistics, free space, a checkpoint."""
+    with connections[using].cursor() as cursor:
+        if connections[using].vendor == "postgresql":
+            cursor.execute("VACUUM (ANALYZE)")
+            cursor.execute("CHECKPOINT")
+        else:
+            cursor.execute("ANALYZE")
+
+
+def empty(totals: type[models.Model], using: str = DEFAULT_DB_ALIAS) -> None:
+    """Take all totals away, as nobody but a benchmark should."""
+    word = "TRUNCATE" if connections[using].vendor == "postgresql" else "DELETE FROM"
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"{word} {totals._meta.db_table}")
+
+
+class Backup:
+    """The expenses of some owners and the totals they are in, put back as often as they are deleted."""
+
+    def __init__(self, model: type[models.Model], owners: Iterable[int]) -> None:
+        self.table = model._meta.db_table
+        chosen = ", ".join(map(str, owners))
+        self.parts = {self.table: f"owner_id IN ({chosen})"}
+        if model is Expense:
+            self.parts[ExpenseTotals._meta.db_table] = f"owner_id IN ({chosen}) OR rollup = 'overview'"
+        for table, condition in self.parts.items():
+            _execute(f"CREATE TABLE {self._name(table)} AS SELECT * FROM {table} WHERE {condition}")
+
+    def restore(self) -> None:
+        """Put back what is gone."""
+        for table, condition in self.parts.items():
+            _execute(f"DELETE FROM {table} WHERE {condition}")
+            _execute(f"INSERT INTO {table} SELECT * FROM {self._name(table)}")
+
+    def drop(self) -> None:
+        """Forget the copies."""
+        for table in self.parts:
+            _execute(f"DROP TABLE {self._name(table)}")
+
+    def _name(self, table: str) -> str:
+        return f"backup_{self.table}_{table}"
+
+
+def _execute(sql: str, params: Iterable[Any] = ()) -> None:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+        cursor.execute(sql, tuple(params) or None)
+
+
+def model(name: str) -> type[models.Model]:
+    """Return a measured model by its name: ``expense``, ``plain``, ``naive``, ``triggered``."""
+    return Expense if name == "expense" else apps.get_model("benchmarks", name)
+
+
+def now() -> dt.datetime:
+    """Return the time, by which runs of the engine are recorded."""
+    return timezone.now()
+
+
+def rebuilt_since(moment: dt.datetime) -> bool:
+    """Return whether a run that began at or after a moment is complete."""
+    return Run.objects.filter(started_at__gte=moment, state=Run.State.COMPLETE).exists()

@@ -1,0 +1,21 @@
+"""The service's settings, with the models that are only measured."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from config.settings import *  # noqa: F403 - the service's settings, but for what follows
+from config.settings import BASE_DIR, DATABASES, INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks"]
+if find_spec("computedfields"):  # a rival, from benchmarks/requirements.txt
+    INSTALLED_APPS += ["computedfields", "benchmarks.computed"]
+SECRET_KEY = "for-benchmarks-only-" + "0" * 50
+STATIC_ROOT = BASE_DIR / "build" / "bench-static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns where it is missing
+
+# Data sets that are compared with the main one, on the same server or in the same folder.
+for _alias in ("small", "heated", "sparse"):
+    _main = DATABASES["default"]
+    _name = f"{_main['NAME']}_{_alias}"
+    DATABASES[_alias] = {**_main, "NAME": _name}

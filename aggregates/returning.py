@@ -7,6 +7,7 @@ defaults, expressions and generated columns as it computed them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from django.db import connections, models
@@ -15,6 +16,8 @@ from django.db.models.expressions import RawSQL
 
 from aggregates import deltas, images, prepared
 from aggregates.definitions import Definition
+
+READ = RawSQL("SELECT b0 FROM before", ())  # the key is the first column read
 
 
 class Change(NamedTuple):
@@ -59,19 +62,18 @@ def update(rows: models.QuerySet[Any], key: Any, values: Any, definitions: Seque
     """
     connection = connections[rows.db]
     pk: Any = rows.model._meta.pk
-    table, column = connection.ops.quote_name(rows.model._meta.db_table), connection.ops.quote_name(pk.column)
-    query: Any = rows.filter(pk=RawSQL("SELECT b0 FROM before", ())).query.chain(sql.UpdateQuery)
+    query: Any = rows.filter(pk=READ).query.chain(sql.UpdateQuery)
     query.add_update_fields(values)
     query.annotations = {}
     update, params = query.get_compiler(using=rows.db).as_sql()
     columns = [images.returned(definition, rows.db) for definition in definitions]
-    width = sum(each.width for each in columns)
+    listed, width, given = _list(columns), sum(each.width for each in columns), _params(columns)
     row = _executed(
         f"WITH before ({_named('b', width)}) AS MATERIALIZED ("  # noqa: S608 - names of ours
-        f"SELECT {_list(columns)} FROM {table} WHERE {table}.{column} = %s FOR UPDATE"
-        f"), after ({_named('a', width)}) AS ({update} RETURNING {_list(columns)}) "
-        "SELECT before.*, after.* FROM before, after",
-        [*_params(columns), pk.get_db_prep_value(key, connection), *params, *_params(columns)],
+        f"SELECT {listed} FROM {_quoted(rows, rows.model._meta.db_table)} "
+        f"WHERE {_quoted(rows, pk.column)} = %s FOR UPDATE"
+        f"), after ({_named('a', width)}) AS ({update} RETURNING {listed}) SELECT before.*, after.* FROM before, after",
+        [*given, pk.get_db_prep_value(key, connection), *params, *given],
         rows.db,
     )
     if not row:
@@ -80,6 +82,11 @@ def update(rows: models.QuerySet[Any], key: Any, values: Any, definitions: Seque
     return [Change(*images_) for images_ in zip(before, after, strict=True)]
 
 
+def _quoted(rows: models.QuerySet[Any], name: str) -> str:
+    return str(connections[rows.db].ops.quote_name(name))
+
+
+@cache
 def _named(letter: str, width: int) -> str:
     return ", ".join(f"{letter}{n}" for n in range(width))
 

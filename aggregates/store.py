@@ -156,10 +156,15 @@ def _write(definition: Definition, connection: BaseDatabaseWrapper, statement: u
     written = 0
     ordered = sorted(((row.key, row) for row in rows), key=lambda item: item[0])
     for batch in batched(ordered, ROWS_A_STATEMENT):
-        params = [value for key, row in batch for value in _columns(definition, connection, statement, key, row)]
+        forms = [statement.forms[row.rollup.name] for _key, row in batch]
+        params = [
+            value
+            for (key, row), form in zip(batch, forms, strict=True)
+            for value in _columns(definition, connection, form, key, row)
+        ]
         try:
             with connection.cursor() as cursor:
-                cursor.execute(statement.sql(len(batch)), params)
+                cursor.execute(statement.sql(forms), params)
                 written += cursor.rowcount
         except DatabaseError as error:
             if not _is_out_of_range(error):
@@ -169,7 +174,7 @@ def _write(definition: Definition, connection: BaseDatabaseWrapper, statement: u
 
 
 def _columns(
-    definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, key: uuid.UUID, row: Row
+    definition: Definition, connection: BaseDatabaseWrapper, form: upsert.Form, key: uuid.UUID, row: Row
 ) -> list[Any]:
     given = {
         "id": key,
@@ -180,7 +185,7 @@ def _columns(
         **dict(zip(definition.measures, row.amounts, strict=True)),
     }
     try:
-        return [field.get_db_prep_save(given.get(field.name), connection) for field in statement.fields]
+        return [field.get_db_prep_save(given.get(field.name), connection) for field in form.fields]
     except ValueError as error:
         raise _out_of_range(definition, [(key, row)]) from error
 

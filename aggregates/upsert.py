@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Func
 from django.db.models.expressions import Expression
 
-from aggregates.definitions import Definition
+from aggregates.definitions import Definition, Rollup
+
+PLAIN = re.compile(r"[A-Za-z0-9_,. -]+")  # text that means the same in quotes on every database
 
 
 class Excluded(Expression):
@@ -48,19 +51,31 @@ class Whole(Func):
 
 
 @dataclass(frozen=True)
+class Form:
+    """How a row of one rollup stands in a statement: its text, and the fields for which it has places.
+
+    What is the same in every row of the rollup is written out: fewer values to send, and short
+    statements that a driver remembers.
+    """
+
+    text: str
+    fields: tuple[models.Field[Any, Any], ...]
+
+
+@dataclass(frozen=True)
 class Upsert:
-    """INSERT … ON CONFLICT in three parts; the middle one is repeated for each row."""
+    """INSERT … ON CONFLICT in three parts; the middle one is a form for each row."""
 
     head: str
-    row: str
+    forms: Mapping[str, Form]
+    """By the name of the rollup."""
     tail: str
-    fields: tuple[models.Field[Any, Any], ...]
     counts: bool
     """Whether the database tells how many rows it wrote, so without those that a guard kept from it."""
 
-    def sql(self, rows: int) -> str:
-        """Return the statement for that many rows."""
-        return f"{self.head} {', '.join([self.row] * rows)} {self.tail}"
+    def sql(self, forms: Iterable[Form]) -> str:
+        """Return the statement for rows of these forms."""
+        return f"{self.head} {', '.join([form.text for form in forms])} {self.tail}"
 
 
 def adding(definition: Definition, connection: BaseDatabaseWrapper) -> Upsert:
@@ -100,11 +115,23 @@ def _compile(definition: Definition, connection: BaseDatabaseWrapper, *, correct
     fields = tuple(meta.concrete_fields)
     return Upsert(
         head=f"INSERT INTO {quote(meta.db_table)} ({', '.join(quote(f.column) for f in fields)}) VALUES",
-        row=f"({', '.join(['%s'] * len(fields))})",
+        forms={rollup.name: _form(definition, rollup, corrects=corrects) for rollup in definition.rollups},
         tail=_tail(definition, connection, sets, guard),
-        fields=fields,
         counts=connection.vendor != "mysql",  # which counts an update twice, and a row left as it is once
     )
+
+
+def _form(definition: Definition, rollup: Rollup, *, corrects: bool) -> Form:
+    fixed = {name: "NULL" for name in definition.dimensions if name not in rollup.dimensions}
+    if PLAIN.fullmatch(rollup.name):
+        fixed["rollup"] = f"'{rollup.name}'"
+    if rollup.slots == 1:
+        fixed["slot"] = "0"
+    if not corrects:
+        fixed["generation"] = "0"
+    fields = definition.totals._meta.concrete_fields
+    places = ", ".join(fixed.get(field.name, "%s") for field in fields)
+    return Form(f"({places})", tuple(field for field in fields if field.name not in fixed))
 
 
 def _tail(definition: Definition, connection: BaseDatabaseWrapper, sets: dict[str, str], guard: str) -> str:

@@ -58,6 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     written = [RESULT]
     if not options.quick and not options.only and not options.databases:
         written += page.write(report, ROOT / "docs")
+    if options.quick:
+        print(f"\nA quick run, of {sizes.rows:,} expenses; the sizes in names are those of a full one.")
     print(f"\n{table(report)}\n\nWritten: {', '.join(str(path.relative_to(ROOT)) for path in written)}", flush=True)
     return report.status
 

@@ -29,7 +29,7 @@ def serve(number: int, pipe: Connection, inherited: Sequence[Connection]) -> Non
     while True:
         try:
             job, arguments = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             break
         pipe.send(jobs[job](number, **arguments))
     connections.close_all()

@@ -121,13 +121,23 @@ def _restricted(rows: models.QuerySet[Any], queryset: models.QuerySet[Any]) -> m
     A plain filter moves over as it is, so that a row that changed while we waited for its lock is
     checked again; joins and groups can neither be locked nor counted once, and become a subquery.
     """
-    query = queryset.query
-    joined = sum(1 for references in query.alias_refcount.values() if references) > 1
-    plain = not (joined or query.annotations or query.extra or query.extra_tables or query.distinct or query.group_by)
-    if plain and _table(query.model) is _table(rows.model):
-        rows.query.where = query.where.clone()
+    if is_plain(queryset) and _table(queryset.model) is _table(rows.model):
+        rows.query.where = queryset.query.where.clone()
         return rows
     return rows.filter(pk__in=queryset.order_by().values(rows.model._meta.pk.name))
+
+
+def is_plain(queryset: models.QuerySet[Any]) -> bool:
+    """Return whether a queryset only filters the rows of its own table."""
+    query = queryset.query
+    joined = sum(1 for references in query.alias_refcount.values() if references) > 1
+    return not (joined or query.annotations or query.extra or query.extra_tables or query.distinct or query.group_by)
+
+
+def locking(definition: Definition, queryset: models.QuerySet[Any]) -> models.QuerySet[Any, Any]:
+    """Return key, dimensions and contribution of the source rows that a queryset selects, locked in order."""
+    rows = _restricted(source_rows(definition, queryset.db), queryset)
+    return _contributed(definition, rows.order_by("pk").select_for_update())
 
 
 def _table(model: Any) -> Any:
@@ -160,6 +170,16 @@ def _contributed(definition: Definition, rows: models.QuerySet[Any]) -> models.Q
     columns = ("pk", *_names("dim", definition.dimensions), *amounts)
     contributed: models.QuerySet[Any, Any] = rows.annotate(**amounts).values_list(*columns)
     return contributed
+
+
+def returned(definition: Definition, using: str) -> prepared.Returned:
+    """Return what a row contributes as a list of columns that the statement which writes it can return."""
+    return prepared.returned(definition, using, _contributions)
+
+
+def of_row(definition: Definition, row: Sequence[Any]) -> deltas.Image:
+    """Return the image of a row of such columns."""
+    return _locked(definition, [row]).image
 
 
 def _row(definition: Definition, using: str, keys: Collection[Any], build: prepared.Build) -> list[list[Any]]:

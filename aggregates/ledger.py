@@ -20,6 +20,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, tran
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from aggregates import deltas, images, store, transactions, undo
+from aggregates.capture import Captured
 from aggregates.definitions import Definition, Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
 from aggregates.keys import home
@@ -86,9 +87,16 @@ class Ledger:
 
     # Instance saves: pre_save opens, post_save closes.
 
-    def begin_save(self, scope: Scope, instance: models.Model, *, inserts: bool) -> None:
-        """Read and lock the row about to be saved; not where it is a source row that is certain to be inserted."""
+    def begin_save(self, scope: Scope, instance: models.Model, *, inserts: bool, reads: bool) -> None:
+        """Read and lock the row about to be saved.
+
+        Not where it is a source row that is certain to be inserted, or is read by the statement that
+        writes it.
+        """
         self._read_queue()
+        if reads and scope.is_all:
+            self._begin(InstanceSave(self, scope, instance, None))
+            return
         keys = () if inserts and scope.is_source else keys_of(scope, instance)
         locked = images.lock(scope, self.using, keys, coming(scope, instance))
         self._begin(InstanceSave(self, scope, instance, locked))
@@ -97,6 +105,9 @@ class Ledger:
         """Apply what the save changed."""
         keys = keys_of(scope, instance)
         write = self._latest(InstanceSave, scope, lambda write: write.keys == keys)
+        if write is not None and not write.is_read:
+            self._open.remove(write)  # no column of this table was written
+            return
         if write is None or not (created or write.existed or write.disturbed):
             self._refuse_new_key(scope, instance, keys)
             raise ConcurrentInsert(
@@ -113,6 +124,18 @@ class Ledger:
                 f"The key of {scope.model._meta.label} {instance.pk} was set by a receiver of pre_save, after its "
                 "stored row was looked for: set it before save()."
             )
+
+    def saves_of(self, instance: models.Model, model: type[models.Model], since: int) -> list[InstanceSave]:
+        """Return the open saves of an instance, since a moment, of which a row of ``model`` is all there is to read."""
+        return [
+            write
+            for write in self._live()
+            if isinstance(write, InstanceSave)
+            and write.instance is instance
+            and write.opened > since
+            and write.scope.is_all
+            and write.scope.model._meta.concrete_model is model._meta.concrete_model
+        ]
 
     def abandon(self, since: int) -> None:
         """Forget the writes opened since a moment: they failed before anything was written."""
@@ -178,6 +201,19 @@ class Ledger:
         with self._settling(writes):
             yield keys
 
+    def capturing(self, scope: Scope, write: Callable[[], Captured]) -> int:
+        """Run a set write that tells by how much its buckets change, apply that, and return how many rows it wrote."""
+        self._read_queue()
+        open_ = [other for other in self._live() if other.is_read and other.scope.definition is scope.definition]
+        with transaction.mark_for_rollback_on_error(self.using):
+            for other in open_:
+                other.settle(other.stored())
+            captured = write()
+            self.apply(scope.definition, captured.delta)
+            for other in open_:
+                other.account(other.stored())
+        return captured.rows
+
     @contextmanager
     def inserting(self, scopes: Sequence[Scope], given: Collection[Any]) -> Iterator[set[Any]]:
         """Yield a set that the block fills with the keys of the rows it inserted.
@@ -186,7 +222,8 @@ class Ledger:
         """
         self._read_queue()
         for other in self._live():
-            other.settle(other.stored())
+            if other.is_read:
+                other.settle(other.stored())
         waiting = [set() if scope.is_source else set(given) for scope in scopes]
         before = [images.lock(scope, self.using, keys).image for scope, keys in zip(scopes, waiting, strict=True)]
         inserted: set[Any] = set()
@@ -250,7 +287,7 @@ class Ledger:
             other.account(other.stored())
 
     def _overlapping(self, write: Write) -> list[Write]:
-        return [other for other in self._live() if other is not write and other.overlaps(write)]
+        return [other for other in self._live() if other is not write and other.is_read and other.overlaps(write)]
 
     def _latest(self, kind: type[W], scope: Scope, matches: Callable[[W], bool]) -> W | None:
         for write in reversed(self._live()):

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models, router, transaction
+from django.db.models import sql
 
-from aggregates import ledger, transactions
+from aggregates import ledger, returning, transactions
 from aggregates.exceptions import ReadOnlyTotals
 from aggregates.querysets import TrackedManager
+from aggregates.writes import InstanceSave
 
 
 class TotalsQuerySet(models.QuerySet["Totals"]):
@@ -68,6 +70,8 @@ class Tracked(models.Model):
     objects = TrackedManager()
     _inserts = False
     """Whether the save in progress is certain to insert, so that there is no row to read before it."""
+    _reads_since: int | None = None
+    """When the save in progress began, if the statement that writes the row is to read it as well."""
     _wrote = False
     """Whether the save in progress has come to write the row."""
 
@@ -88,10 +92,11 @@ class Tracked(models.Model):
         adding, database, key = self._state.adding, self._state.db, self.pk
 
         def attempt() -> None:
-            outer, began = (self._inserts, self._wrote), ledger.of(using).moment()
+            outer, began = (self._inserts, self._reads_since, self._wrote), ledger.of(using).moment()
             # Django skips the UPDATE for a new instance whose key has a default.
             defaulted = all(f.has_default() or f.has_db_default() for f in self._meta.pk_fields)
             self._wrote = False
+            self._reads_since = began if returning.is_exact(using) and not self._meta.select_on_save else None
             # The row of a parent in another table may be there already, whatever is said of this one.
             self._inserts = not self._meta.parents and (
                 force_insert is True or (adding and defaulted and not (raw or force_update or update_fields))
@@ -104,7 +109,9 @@ class Tracked(models.Model):
                 self._state.adding, self._state.db, self.pk = adding, database, key
                 raise
             finally:
-                self._inserts, self._wrote = outer  # a receiver may have saved the instance within its save
+                self._inserts, self._reads_since, self._wrote = (
+                    outer  # a receiver may have saved the instance within its save
+                )
 
         transactions.run(attempt, using=using)
 
@@ -112,6 +119,44 @@ class Tracked(models.Model):
         self._wrote = True
         parent: Any = super()  # the stubs leave this method out
         return bool(parent._save_table(*args, **kwargs))  # noqa: SLF001 - as Django's own save_base() does
+
+    def _saves(self, model: type[models.Model], using: str) -> list[InstanceSave]:
+        """Return the writes that want to know what a statement of this save on ``model``'s table does."""
+        return [] if self._reads_since is None else ledger.of(using).saves_of(self, model, self._reads_since)
+
+    def _do_insert(self, manager: Any, using: str, fields: Any, returning_fields: Any, raw: bool) -> Any:  # noqa: FBT001
+        """Insert the row, and take from the same statement what it contributes."""
+        saves = self._saves(manager.model, using)
+        if not saves:
+            parent: Any = super()
+            return parent._do_insert(manager, using, fields, returning_fields, raw)  # noqa: SLF001 - as above
+        query = sql.InsertQuery(manager.model)
+        query.insert_values(fields, [self], raw=raw)
+        values, changes = returning.insert(query, using, returning_fields, [save.scope.definition for save in saves])
+        for save, change in zip(saves, changes, strict=True):
+            save.wrote(change.before, change.after)
+        return values
+
+    def _do_update(  # type: ignore[override]
+        self,
+        base_qs: models.QuerySet[Any],
+        using: str,
+        pk_val: Any,
+        values: Any,
+        update_fields: Any,
+        forced_update: Any,
+    ) -> bool:
+        """Update the row, and take from the same statement what it contributed and contributes."""
+        saves = self._saves(base_qs.model, using) if values else []
+        if not saves:
+            parent: Any = super()
+            return bool(
+                parent._do_update(base_qs, using, pk_val, values, update_fields, forced_update)  # noqa: SLF001 - as above
+            )
+        changes = returning.update(base_qs, pk_val, values, [save.scope.definition for save in saves])
+        for save, change in zip(saves, changes, strict=False):
+            save.wrote(change.before, change.after)
+        return bool(changes)
 
     def _save_failed(self, using: str, began: int) -> None:
         """Let no row be committed without its total; a save that wrote nothing is just forgotten."""

@@ -11,7 +11,7 @@ from django.db.models.constants import OnConflict
 from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
 
-from aggregates import conflicts, historical, ledger, receivers, registry, transactions
+from aggregates import capture, conflicts, historical, ledger, receivers, registry, transactions
 from aggregates.batches import batched
 from aggregates.definitions import Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
@@ -54,6 +54,8 @@ class TrackedQuerySet(models.QuerySet[M]):
         query.add_update_values(kwargs)  # refuses what it must before anything is locked
 
         def operation() -> int:
+            if capture.applies(scopes, self):
+                return ledger.of(self.db).capturing(scopes[0], lambda: capture.update(scopes[0], self, kwargs))
             with ledger.of(self.db).rewriting(scopes, self) as keys:
                 return self._update_rows(scopes[0], keys, kwargs)
 
@@ -116,6 +118,8 @@ class TrackedQuerySet(models.QuerySet[M]):
         rows = self.using(using)
 
         def operation() -> int:
+            if capture.applies(scopes, rows):
+                return ledger.of(rows.db).capturing(scopes[0], lambda: capture.delete(scopes[0], rows))
             with ledger.of(rows.db).rewriting(scopes, rows) as keys:
                 parts = [rows.filter(pk__in=batch) for batch in batched(keys, KEYS_A_STATEMENT)]
                 return sum(super(TrackedQuerySet, part)._raw_delete(rows.db) for part in parts)

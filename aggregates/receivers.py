@@ -47,10 +47,10 @@ def before_save(
 ) -> None:
     """Read and lock the stored row, before it changes."""
     book = ledger.of(using)
-    inserts = getattr(instance, "_inserts", False)
+    inserts, reads = getattr(instance, "_inserts", False), getattr(instance, "_reads_since", None) is not None
     for scope in registry.watching(sender):
         if scope.concerns(update_fields):
-            book.begin_save(scope, instance, inserts=inserts)
+            book.begin_save(scope, instance, inserts=inserts, reads=reads)
 
 
 def after_save(

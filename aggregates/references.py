@@ -54,17 +54,15 @@ def tables(source: type[models.Model], expressions: Iterable[Any]) -> tuple[Tabl
 def columns(source: type[models.Model], name: str) -> list[Column]:
     """Return the columns that a name such as ``category__group`` reads, the one it ends at last."""
     model, path, found = source, "", list[Column]()
-    pieces = name.split(LOOKUP_SEP)
-    while pieces:
-        piece, *pieces = pieces
-        field = _own_column(model, piece)
-        follows = pieces and isinstance(field, models.ForeignKey) and _is_column_of(field, pieces[0])
-        found.append(Column(path, model, field, () if follows else tuple(pieces)))
-        if not follows:
-            break
+    piece, *pieces = name.split(LOOKUP_SEP)
+    field = _own_column(model, piece)
+    while pieces and isinstance(field, models.ForeignKey) and _is_column_of(field, pieces[0]):
+        found.append(Column(path, model, field))
         _require_primary_key(field)
         model, path = field.related_model, f"{path}{LOOKUP_SEP}{field.name}" if path else field.name
-    return found
+        piece, *pieces = pieces
+        field = _own_column(model, piece)
+    return [*found, Column(path, model, field, tuple(pieces))]
 
 
 def _own_column(model: type[models.Model], name: str) -> Any:

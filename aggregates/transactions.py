@@ -48,15 +48,16 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
         return operation()
     settings = conf.current()
     deadline = time.monotonic() + settings.RETRY_SECONDS
-    for attempt in range(settings.RETRIES + 1):
+    attempt = 0
+    while True:
         try:
             with transaction.atomic(using=using):
                 return operation()
         except (DatabaseError, ConcurrentInsert) as error:
-            if not is_conflict(error) or attempt == settings.RETRIES or time.monotonic() > deadline:
+            if not is_conflict(error) or attempt >= settings.RETRIES or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)))  # noqa: S311 - jitter
-    raise AssertionError("unreachable: the last attempt returns or raises")
+        attempt += 1
 
 
 def require(using: str) -> None:

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 class Write:
     """A tracked write in progress: the rows it writes, and the image accounted for what these concern."""
 
-    def __init__(self, ledger: Ledger, scope: Scope, keys: Collection[Any], image: deltas.Image) -> None:
+    def __init__(self, ledger: Ledger, scope: Scope, keys: Collection[Any], image: deltas.Image | None) -> None:
         self.scope = scope
         self._keys = frozenset(keys)
         self.opened = ledger.moment()
         self._ledger = ledger
-        self._accounted = [(self.opened, image)]
+        self._accounted = [] if image is None else [(self.opened, image)]
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is known what the rows contributed before; until then they have not been written either."""
+        self._forget()
+        return bool(self._accounted)
 
     @property
     def keys(self) -> frozenset[Any]:
@@ -39,9 +45,13 @@ class Write:
     @property
     def accounted(self) -> deltas.Image:
         """Return the image last accounted for that no rollback to a savepoint has undone."""
-        while self._ledger.undone(self._accounted[-1][0]):
-            self._accounted.pop()
+        self._forget()
         return self._accounted[-1][1]
+
+    def _forget(self) -> None:
+        """Drop what a rollback to a savepoint has undone."""
+        while self._accounted and self._ledger.undone(self._accounted[-1][0]):
+            self._accounted.pop()
 
     @property
     def disturbed(self) -> bool:
@@ -63,12 +73,26 @@ class Write:
 
 
 class InstanceSave(Write):
-    """The save of one instance, whose key may be known only once it is inserted."""
+    """The save of one instance, whose key may be known only once it is inserted.
 
-    def __init__(self, ledger: Ledger, scope: Scope, instance: models.Model, locked: images.Locked) -> None:
-        super().__init__(ledger, scope, keys_of(scope, instance), locked.image)
+    Without a lock, its row is read and locked by the statement that writes it.
+    """
+
+    def __init__(self, ledger: Ledger, scope: Scope, instance: models.Model, locked: images.Locked | None) -> None:
+        super().__init__(ledger, scope, keys_of(scope, instance), None if locked is None else locked.image)
         self.instance = instance
-        self.existed = bool(locked.keys)
+        self.existed = locked is not None and bool(locked.keys)
+        self._stored: deltas.Image | None = None
+
+    def wrote(self, before: deltas.Image, after: deltas.Image) -> None:
+        """Take in what the row contributed before the statement that wrote it, and after."""
+        self.existed = True
+        self.account(before)
+        self._stored = after
+
+    def stored(self) -> deltas.Image:
+        """Return what the statement stored: writes that came after it account for themselves."""
+        return super().stored() if self._stored is None else self._stored
 
     @property
     def keys_before(self) -> frozenset[Any]:

@@ -127,7 +127,11 @@ class ExpenseTotals(Totals):
     count = models.BigIntegerField(default=0)
 
     class Meta(Totals.Meta):
-        indexes = (models.Index(fields=["rollup", "owner"], name="expense_totals_by_owner"),)
+        # For reads of one owner, and of all. No measure is in an index: its writes could not be HOT.
+        indexes = (
+            models.Index(fields=["rollup", "owner", "day"], name="expense_totals_by_owner_day"),
+            models.Index(fields=["rollup", "day"], name="expense_totals_by_day"),
+        )
         verbose_name = "expense total"
         verbose_name_plural = "expense totals"
 

@@ -10,10 +10,11 @@ from fractions import Fraction
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, models
-from django.db.models import Count, F, Q, QuerySet, Sum, Window
+from django.db.models import Case, Count, F, Q, QuerySet, Sum, When, Window
 from django.db.models.functions import Cast, TruncMonth, TruncQuarter, TruncYear
 
 from aggregates import reads
+from aggregates.reads import Part, Ready
 from expenses import currencies
 from expenses.models import ExpenseTotals, Status
 
@@ -44,14 +45,19 @@ class Selection:
 
     def condition(self, date: str) -> Q:
         """Return the selection as a condition, given the name of the column that holds the date."""
-        condition = Q()
-        for column, allowed in self.restrictions().items():
-            found = Q((f"{column}__in", [value for value in allowed if value is not None]))
-            condition &= found | Q((f"{column}__isnull", True)) if None in allowed else found
+        condition = self.restriction()
         if self.date_from:
             condition &= Q((f"{date}__gte", self.date_from))
         if self.date_to:
             condition &= Q((f"{date}__lt", self.date_to))
+        return condition
+
+    def restriction(self) -> Q:
+        """Return the selection, but for its range, as a condition."""
+        condition = Q()
+        for column, allowed in self.restrictions().items():
+            found = Q((f"{column}__in", [value for value in allowed if value is not None]))
+            condition &= found | Q((f"{column}__isnull", True)) if None in allowed else found
         return condition
 
     def restrictions(self) -> dict[str, frozenset[Any]]:
@@ -93,18 +99,30 @@ class Question(Selection):
 _NAMES = {"owner_name": "owner__username", "category_name": "category__name"}
 
 
-def dimensions(question: Question) -> list[set[str]]:
-    """Return the sets of dimensions any of which can answer: months, and the days they can be made of.
+def parts(question: Question, ready: Ready) -> list[Part]:
+    """Return which rows of which rollups answer a question, each the smallest that can.
 
-    A range whose edges are no month's first day needs days for the whole of it.
+    Whole months come from a rollup by month, and what the range has of other months from days; days
+    alone answer where days are asked for or no rollup by month is ready. Raises TotalsNotReady where
+    the ready rollups cannot answer.
     """
     base = {*question.restrictions(), *question.keys} - set(PERIODS)
-    edges = [edge for edge in (question.date_from, question.date_to) if edge]
-    if "day" in question.group_by or any(edge.day != 1 for edge in edges):
-        return [base | {"day"}]
-    if edges or set(PERIODS) & set(question.group_by):
-        return [base | {"month"}, base | {"day"}]
-    return [base]
+    low, high = question.date_from, question.date_to
+    if not (low or high or set(PERIODS) & set(question.group_by)):
+        return [Part(ready.smallest(base)[0])]
+    first, last = low and _month_from(low), high and high.replace(day=1)
+    months = "day" not in question.group_by and (first is None or last is None or first < last)
+    by_month, by_day = base | {"month"}, base | {"day"}
+    rollup, chosen = ready.smallest(*([by_month, by_day] if months else [by_day]))
+    if "day" in chosen:
+        return [Part(rollup, "day", low, high)]
+    edges = [edge for edge in ((low, first), (last, high)) if edge[0] != edge[1]]
+    return [Part(rollup, "month", first, last), *(Part(ready.smallest(by_day)[0], "day", *edge) for edge in edges)]
+
+
+def _month_from(day: dt.date) -> dt.date:
+    """Return the first day, from the given one on, that a month begins with."""
+    return day if day.day == 1 else following("month", day)
 
 
 @dataclass(frozen=True)
@@ -135,18 +153,17 @@ class Answer:
 
 
 def answer(question: Question, ordering: Sequence[str] = (), *, using: str = DEFAULT_DB_ALIAS) -> Answer:
-    """Return the totals that answer a question, from the smallest ready rollup; no expense is read.
+    """Return the totals that answer a question, from the smallest ready rollups; no expense is read.
 
     ``ordering`` names columns of the answer, ``-`` before one for descending order, nulls lowest;
     what it leaves open is settled by the keys. Buckets without expenses are left out. Raises
     TotalsNotReady where no ready rollup can answer.
     """
-    rollup, chosen = reads.smallest(ExpenseTotals, *dimensions(question), using=using)
-    date = "day" if "day" in chosen else "month"
-    keys = {f"key_{column}": _key(column, date) for column in question.columns if column not in MEASURES}
+    chosen = parts(question, reads.ready(ExpenseTotals, using=using))
+    keys = {f"key_{column}": _key(column, chosen) for column in question.columns if column not in MEASURES}
     queryset = (
-        reads.rows(ExpenseTotals, rollup, using=using)
-        .filter(question.condition(date))
+        reads.rows(ExpenseTotals, chosen, using=using)
+        .filter(question.restriction())
         .values(**keys)
         .annotate(total_sum=Sum("amount"), total_count=Sum("count"))
         .exclude(total_count=0)
@@ -190,14 +207,23 @@ def average(total: Decimal, count: int, currency: str) -> Decimal:
     return Decimal(round(Fraction(total) * 10**digits / count)).scaleb(-digits)
 
 
-def _key(column: str, date: str) -> Any:
-    """Return what a column of the answer is in the totals, whose date column is ``date``."""
-    made = {"month": TruncMonth, "quarter": TruncQuarter, "year": TruncYear}
-    if column in made and column != date:
-        return made[column](date, output_field=models.DateField())
+def _key(column: str, chosen: Sequence[Part]) -> Any:
+    """Return what a column of the answer is in the rows of the chosen parts."""
     if column in ("owner", "category"):
         return F(f"{column}_id")
-    return F(_NAMES.get(column, column))
+    if column not in PERIODS:
+        return F(_NAMES.get(column, column))
+    *others, (_rollup, last) = {part.rollup.name: _period(column, part.dimension) for part in chosen}.items()
+    if not others:
+        return last
+    # PostgreSQL truncates a date to a timestamp, which one among dates makes of them all.
+    return Cast(Case(*(When(rollup=name, then=period) for name, period in others), default=last), models.DateField())
+
+
+def _period(column: str, dimension: str) -> Any:
+    """Return the first day of a row's day, month, quarter or year, made from one of its dimensions."""
+    made = {"month": TruncMonth, "quarter": TruncQuarter, "year": TruncYear}
+    return F(column) if column == dimension else made[column](dimension, output_field=models.DateField())
 
 
 def _ordering(question: Question, ordering: Collection[str]) -> list[Any]:

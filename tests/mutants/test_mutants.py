@@ -23,9 +23,8 @@ pytestmark = [pytest.mark.mutants, pytest.mark.long]
 
 
 def _case(mutant: Mutant) -> ParameterSet:
-    """Each runs on one database: what SQLite can show there, the others where writers wait for rows."""
-    elsewhere = pytest.mark.skipif(connection.vendor != "sqlite", reason="shown on SQLite")
-    return pytest.param(mutant, id=mutant.name, marks=pytest.mark.row_locks if mutant.row_locks else elsewhere)
+    elsewhere = pytest.mark.skipif(connection.vendor not in mutant.on, reason=f"shown on {', '.join(mutant.on)}")
+    return pytest.param(mutant, id=mutant.name, marks=elsewhere)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +82,7 @@ def test_a_fault_is_noticed_by_writes_at_random(tree: Path, mutant: Mutant) -> N
 
 
 def test_without_a_fault_the_same_tests_pass(tree: Path) -> None:
-    here = [mutant for mutant in MUTANTS if mutant.row_locks == (connection.vendor != "sqlite")]
+    here = [mutant for mutant in MUTANTS if connection.vendor in mutant.on]
     ended = run(tree, sorted({test for mutant in here for test in mutant.tests}))
     assert ended.returncode == pytest.ExitCode.OK, ended.stdout + ended.stderr
 

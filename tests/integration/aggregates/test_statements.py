@@ -55,16 +55,21 @@ def test_an_update_that_selects_nothing_writes_nothing(warehouse: Warehouse) -> 
     assert not [sql for sql in ran if not sql.startswith("SELECT")]
 
 
+READS_AS_IT_WRITES = connection.vendor == "postgresql"
+
+
 def test_a_first_save_reads_nothing_before_the_insert() -> None:
     ran = statements(lambda: Ticket.objects.create(gate="a", price=1))
-    assert [sql.split()[0] for sql in ran] == ["INSERT", "SELECT", "INSERT"]
+    read = [] if READS_AS_IT_WRITES else ["SELECT"]
+    assert [sql.split()[0] for sql in ran] == ["INSERT", *read, "INSERT"]
 
 
 def test_a_change_costs_a_locked_read_a_read_and_one_upsert() -> None:
     ticket = Ticket.objects.create(gate="a", price=1)
     ticket.gate = "b"
     ran = statements(ticket.save)
-    assert [sql.split()[0] for sql in ran] == ["SELECT", "UPDATE", "SELECT", "INSERT"]
+    save = ["WITH"] if READS_AS_IT_WRITES else ["SELECT", "UPDATE", "SELECT"]
+    assert [sql.split()[0] for sql in ran] == [*save, "INSERT"]
     assert ("FOR UPDATE" in ran[0]) == connection.features.has_select_for_update
 
 

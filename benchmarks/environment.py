@@ -19,7 +19,7 @@ def of_machine() -> dict[str, object]:
     return {
         "cores": os.cpu_count(),
         "machine": platform.machine(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "python": platform.python_version(),
         "fsync_ms": round(_fsync_ms(), 3),
     }

@@ -79,7 +79,7 @@ def page(report: Report) -> str:
 GAINS = {
     "read_1m": "A total by category and month over {rows:,} expenses is read **{0} times faster** than it is computed.",
     "read_2m": "At twice the expenses it is {0} times faster, for what is read does not grow with them,",
-    "read_growth": "only with the buckets: the read takes {0} times what it takes with few expenses in as many.",
+    "read_growth": "only with the buckets: the read takes {0} times what it takes with far fewer expenses in as many.",
     "api_totals": "`GET /api/v1/totals/` answers **{0} times as many requests** a second as it would computing live.",
     "matview_refresh": "A materialized view that is refreshed after each write makes the write {0} times as dear; "
     "one that is not is out of date.",

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
@@ -40,7 +41,12 @@ def sqlite() -> Iterator[str]:
         yield f"sqlite:///{folder}/bench.sqlite3"
 
 
-DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {"postgresql": postgresql, "sqlite": sqlite}
+COMPUTEDFIELDS = "computedfields"  # on PostgreSQL, in a run of its own: it changes what every other model costs
+DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
+    "postgresql": postgresql,
+    COMPUTEDFIELDS: postgresql,
+    "sqlite": sqlite,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,23 +57,29 @@ def main(arguments: Sequence[str]) -> int:
     sizes = QUICK if options.quick else FULL
     report = Report(sizes.rows, environment={"rows": sizes.rows, **environment.of_machine()})
     for name in options.databases or (["postgresql"] if options.quick else list(DATABASES)):
+        if name == COMPUTEDFIELDS and find_spec("computedfields") is None:
+            print("computedfields_insert is not measured: benchmarks/requirements.txt is not installed.", flush=True)
+            continue
         with DATABASES[name]() as url:
-            measure(url, options, report)
+            measure(url, options, report, computedfields=name == COMPUTEDFIELDS)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(report.as_json(), indent=2) + "\n")
     written = [RESULT]
     if not options.quick and not options.only and not options.databases:
         written += page.write(report, ROOT / "docs")
+    if options.quick:
+        print(f"\nA quick run, of {sizes.rows:,} expenses; the sizes in names are those of a full one.")
     print(f"\n{table(report)}\n\nWritten: {', '.join(str(path.relative_to(ROOT)) for path in written)}", flush=True)
     return report.status
 
 
-def measure(url: str, options: argparse.Namespace, report: Report) -> None:
+def measure(url: str, options: argparse.Namespace, report: Report, *, computedfields: bool = False) -> None:
     """Measure on one database, in a process of its own, and take what it found into the report."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         result = Path(folder) / "result.json"
         command = [sys.executable, "-m", "benchmarks.measure", str(result), f"--only={options.only}"]
-        status = _wait(subprocess.Popen([*command, *["--quick"] * options.quick], cwd=ROOT, env=_environment(url)))
+        variables = _environment(url) | ({"BENCH_COMPUTEDFIELDS": "1"} if computedfields else {})
+        status = _wait(subprocess.Popen([*command, *["--quick"] * options.quick], cwd=ROOT, env=variables))
         if status or not result.exists():
             report.failures.append(f"{url.partition(':')[0]} (exit status {status})")
         else:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import os
 
 from config.settings import *  # noqa: F403 - the service's settings, but for what follows
 from config.settings import BASE_DIR, DATABASES, INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks"]
-if find_spec("computedfields"):  # a rival, from benchmarks/requirements.txt
+# It listens to the deletes of every model, which makes each of them load its rows: so only in a run of its own.
+COMPUTEDFIELDS = "BENCH_COMPUTEDFIELDS" in os.environ
+if COMPUTEDFIELDS:
     INSTALLED_APPS += ["computedfields", "benchmarks.computed"]
 SECRET_KEY = "for-benchmarks-only-" + "0" * 50
 STATIC_ROOT = BASE_DIR / "build" / "bench-static"

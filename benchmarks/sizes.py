@@ -12,7 +12,7 @@ class Sizes:
     rows: int
     """Expenses of the main data set."""
     small: int
-    """Expenses of the data set with which growth is compared."""
+    """Expenses of the data set with which growth is compared: enough to be in every coarse bucket."""
     sparse: int
     """Expenses of the data set with three day buckets to four expenses; 0: none."""
     bulk: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import resource
+import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,13 +21,15 @@ SPREAD_DAY = 15
 
 def serve(number: int, pipe: Connection, inherited: Sequence[Connection]) -> None:
     """Do jobs until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever is interrupted closes the pipe
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in inherited:
         other.close()
     jobs = {"once": once, "write": write, "stripe": stripe, "gap": gap, "rebuild": rebuild}
     while True:
         try:
             job, arguments = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             break
         pipe.send(jobs[job](number, **arguments))
     connections.close_all()

@@ -19,11 +19,6 @@ APP = "benchmarks_computed"
 
 def measure(bench: Bench) -> None:
     """Measure an insert into the main data."""
-    if not bench.unbarred:
-        return
-    if not apps.is_installed("benchmarks.computed"):
-        bench.say("computedfields_insert: django-computedfields is not installed, see benchmarks/requirements.txt")
-        return
     fill(bench.shape)
     bench.compare("computedfields_insert", Writers(bench).insert(Plain), insert(bench), times=0.5)
 

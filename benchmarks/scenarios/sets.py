@@ -24,17 +24,21 @@ def measure(bench: Bench) -> None:
     """Measure bulk_create, update, delete and a cascade."""
     owners = chosen_owners(bench)
     bench.compare("bulk_create_10k", bulk_create(bench, Plain), bulk_create(bench, Expense))
-    bench.compare("update_100k", update(Plain, owners), update(Expense, owners))
+    bench.compare("update_100k", update(Plain, owners), update(Expense, owners), warm=False)
     data.settle()
     backups = {model: data.Backup(model, owners) for model in (Plain, Expense)}
     bench.compare(
-        "delete_100k", delete(Plain, owners, backups[Plain]), delete(Expense, owners, backups[Expense]), times=2.0
+        "delete_100k",
+        delete(Plain, owners, backups[Plain]),
+        delete(Expense, owners, backups[Expense]),
+        times=2.0,
+        warm=False,
     )
     for backup in backups.values():
         backup.restore()
         backup.drop()
     data.settle()
-    bench.compare("cascade_10k", cascade(bench, HeardRide), cascade(bench, TrackedRide), times=1.5)
+    bench.compare("cascade_10k", cascade(bench, HeardRide), cascade(bench, TrackedRide), times=1.5, warm=False)
 
 
 def chosen_owners(bench: Bench) -> range:

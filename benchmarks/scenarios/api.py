@@ -32,7 +32,7 @@ def measure(bench: Bench) -> None:
     """Measure both; they must answer alike."""
     admin = get_user_model()._default_manager.create(id=data.ADMIN, username="admin", is_superuser=True)
     _token, secret = AuthToken.objects.create(admin)
-    with serving("config.wsgi") as stored, serving("benchmarks.live") as live:
+    with serving("config.wsgi") as stored, serving("benchmarks.live_wsgi") as live:
         shown = [json.loads(get(port, secret)) for port in (stored, live)]
         if shown[0]["results"] != [_elsewhere(row, live, stored) for row in shown[1]["results"]]:
             raise AssertionError("The totals of the API are not what it computes from the expenses.")

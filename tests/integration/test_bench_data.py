@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aggregates.testing import assert_totals_match
-from benchmarks import data, repairs
+from benchmarks import data, live, questions, repairs
+from expenses import reports
 from expenses.models import Expense, ExpenseTotals
 
 pytestmark = pytest.mark.django_db
@@ -43,3 +44,10 @@ def test_a_rebuild_finds_exactly_the_buckets_of_the_shape(filled):
     assert_totals_match()
     counts = {name: ExpenseTotals.objects.filter(rollup=name).count() for name in ("day", "month", "overview")}
     assert counts == {"day": 2_500, "month": FEW.month_buckets, "overview": data.COARSE}
+
+
+def test_what_is_read_and_what_is_computed_are_the_same(filled):
+    repairs.rebuilt()
+    questions.require_equal()
+    question = reports.Question(group_by=("category", "month"))
+    assert list(live.answer(question).stream()) == list(reports.answer(question).stream())

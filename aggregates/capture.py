@@ -7,8 +7,9 @@ and only then written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -75,7 +76,8 @@ def _captured(scope: Scope, queryset: models.QuerySet[Any], write: Any, *, kept:
             [*before[1], *written[1], *after.params],
         )
         *groups, (*_nothing, rows) = cursor.fetchall()
-    return Captured(rows, deltas.add(_converted(definition, using, group[:-1]) for group in groups))
+    convert = _converter(definition, using)
+    return Captured(rows, deltas.add(convert(group[:-1]) for group in groups))
 
 
 def _statement(definition: Definition, before: str, after: str, *, kept: bool) -> str:
@@ -95,12 +97,16 @@ def _statement(definition: Definition, before: str, after: str, *, kept: bool) -
     """  # noqa: S608 - names of ours, and SQL that Django compiled
 
 
-def _converted(definition: Definition, using: str, group: Sequence[Any]) -> tuple[deltas.Values, deltas.Amounts]:
-    """Return the values and amounts of a row of sums, of their Python types."""
-    row = images.returned(definition, using).converted([None, *group], using)[1:]
-    width = len(definition.dimensions)
-    amounts = (
-        int(amount) if isinstance(definition.column(name), models.IntegerField) else amount
-        for name, amount in zip(definition.measures, row[width:], strict=True)
-    )
-    return tuple(row[:width]), tuple(amounts)
+def _converter(definition: Definition, using: str) -> Callable[[Sequence[Any]], tuple[deltas.Values, deltas.Amounts]]:
+    """Return what makes values and amounts, of their Python types, of a row of sums."""
+    columns, width = images.returned(definition, using), len(definition.dimensions)
+    # A sum of whole numbers comes as a decimal.
+    types = [
+        int if isinstance(definition.column(name), models.IntegerField) else Decimal for name in definition.measures
+    ]
+
+    def convert(group: Sequence[Any]) -> tuple[deltas.Values, deltas.Amounts]:
+        _key, *row = columns.converted([None, *group], using)
+        return tuple(row[:width]), tuple(type_(amount) for type_, amount in zip(types, row[width:], strict=True))
+
+    return convert

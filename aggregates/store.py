@@ -7,7 +7,7 @@ for each other instead of deadlocking. All functions need an open transaction.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,8 @@ from aggregates.fields import MAX_VALUE, MIN_VALUE, FixedDecimalField
 from aggregates.keys import bucket_key
 
 ROWS_A_STATEMENT = 500
+ROWS_IN_ARRAYS = 10_000
+ROWS_WITHOUT_ARRAYS = 20  # so few are sent as quickly without
 LARGEST = 2**63 - 1
 
 
@@ -154,17 +156,11 @@ def at_slot_0(definition: Definition, stored: Iterable[Stored]) -> list[Row]:
 
 def _write(definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, rows: list[Row]) -> int:
     written = 0
-    ordered = sorted(((row.key, row) for row in rows), key=lambda item: item[0])
-    for batch in batched(ordered, ROWS_A_STATEMENT):
-        forms = [statement.forms[row.rollup.name] for _key, row in batch]
-        params = [
-            value
-            for (key, row), form in zip(batch, forms, strict=True)
-            for value in _columns(definition, connection, form, key, row)
-        ]
+    ordered = sorted(rows, key=lambda row: row.key)
+    for sql, params, batch in _statements(definition, connection, statement, ordered):
         try:
             with connection.cursor() as cursor:
-                cursor.execute(statement.sql(forms), params)
+                cursor.execute(sql, params)
                 written += cursor.rowcount
         except DatabaseError as error:
             if not _is_out_of_range(error):
@@ -173,11 +169,34 @@ def _write(definition: Definition, connection: BaseDatabaseWrapper, statement: u
     return written
 
 
-def _columns(
-    definition: Definition, connection: BaseDatabaseWrapper, form: upsert.Form, key: uuid.UUID, row: Row
+Statement = tuple[str, list[Any], list[Row]]
+
+
+def _statements(
+    definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, rows: list[Row]
+) -> Iterator[Statement]:
+    """Yield text and parameters of the statements that write the rows, and which rows each writes."""
+    if statement.arrays and len(rows) > ROWS_WITHOUT_ARRAYS:
+        for batch in batched(rows, ROWS_IN_ARRAYS):
+            columns = zip(*(_prepared(connection, definition, statement.fields, row) for row in batch), strict=True)
+            yield statement.of_arrays(), [list(column) for column in columns], batch
+        return
+    for batch in batched(rows, ROWS_A_STATEMENT):
+        forms = [statement.forms[row.rollup.name] for row in batch]
+        params = [
+            value
+            for row, form in zip(batch, forms, strict=True)
+            for value in _prepared(connection, definition, form.fields, row)
+        ]
+        yield statement.of_rows(forms), params, batch
+
+
+def _prepared(
+    connection: BaseDatabaseWrapper, definition: Definition, fields: Iterable[models.Field[Any, Any]], row: Row
 ) -> list[Any]:
+    """Return the values of a row's columns as the database takes them."""
     given = {
-        "id": key,
+        "id": row.key,
         "rollup": row.rollup.name,
         "slot": row.slot,
         "generation": row.generation,
@@ -185,9 +204,12 @@ def _columns(
         **dict(zip(definition.measures, row.amounts, strict=True)),
     }
     try:
-        return [field.get_db_prep_save(given.get(field.name), connection) for field in form.fields]
+        return [
+            None if (value := given.get(field.name)) is None else field.get_db_prep_save(value, connection)
+            for field in fields
+        ]
     except ValueError as error:
-        raise _out_of_range(definition, [(key, row)]) from error
+        raise _out_of_range(definition, [row]) from error
 
 
 def _is_out_of_range(error: DatabaseError) -> bool:
@@ -199,8 +221,8 @@ def _is_out_of_range(error: DatabaseError) -> bool:
     )
 
 
-def _out_of_range(definition: Definition, batch: list[tuple[uuid.UUID, Row]]) -> TotalOutOfRange:
-    buckets = [dict(zip(row.rollup.dimensions, row.values, strict=True)) for _key, row in batch[:3]]
+def _out_of_range(definition: Definition, batch: list[Row]) -> TotalOutOfRange:
+    buckets = [dict(zip(row.rollup.dimensions, row.values, strict=True)) for row in batch[:3]]
     return TotalOutOfRange(
         f"A total of {definition.label} would leave the range of its column, so nothing was written. "
         f"Buckets concerned: {buckets}{' …' if len(batch) > len(buckets) else ''}"

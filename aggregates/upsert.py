@@ -70,12 +70,20 @@ class Upsert:
     forms: Mapping[str, Form]
     """By the name of the rollup."""
     tail: str
+    arrays: str
+    """What stands in the place of the rows where each column is sent as one array; empty where there are none."""
+    fields: tuple[models.Field[Any, Any], ...]
+    """The columns in their order."""
     counts: bool
     """Whether the database tells how many rows it wrote, so without those that a guard kept from it."""
 
-    def sql(self, forms: Iterable[Form]) -> str:
+    def of_rows(self, forms: Iterable[Form]) -> str:
         """Return the statement for rows of these forms."""
-        return f"{self.head} {', '.join([form.text for form in forms])} {self.tail}"
+        return f"{self.head} VALUES {', '.join([form.text for form in forms])} {self.tail}"
+
+    def of_arrays(self) -> str:
+        """Return the statement for any number of rows: a driver takes long to fill in thousands of places."""
+        return f"{self.head} {self.arrays} {self.tail}"
 
 
 def adding(definition: Definition, connection: BaseDatabaseWrapper) -> Upsert:
@@ -114,9 +122,11 @@ def _compile(definition: Definition, connection: BaseDatabaseWrapper, *, correct
         guard = f"{expression(F('generation'))} = {sets['generation']} - 1"
     fields = tuple(meta.concrete_fields)
     return Upsert(
-        head=f"INSERT INTO {quote(meta.db_table)} ({', '.join(quote(f.column) for f in fields)}) VALUES",
+        head=f"INSERT INTO {quote(meta.db_table)} ({', '.join(quote(f.column) for f in fields)})",
         forms={rollup.name: _form(definition, rollup, corrects=corrects) for rollup in definition.rollups},
         tail=_tail(definition, connection, sets, guard),
+        arrays=_arrays(fields, connection),
+        fields=fields,
         counts=connection.vendor != "mysql",  # which counts an update twice, and a row left as it is once
     )
 
@@ -132,6 +142,14 @@ def _form(definition: Definition, rollup: Rollup, *, corrects: bool) -> Form:
     fields = definition.totals._meta.concrete_fields
     places = ", ".join(fixed.get(field.name, "%s") for field in fields)
     return Form(f"({places})", tuple(field for field in fields if field.name not in fixed))
+
+
+def _arrays(fields: Iterable[models.Field[Any, Any]], connection: BaseDatabaseWrapper) -> str:
+    if connection.vendor != "postgresql":
+        return ""
+    # Without a length, to which a cast would cut.
+    types = [re.sub(r"\(.*\)", "", field.db_type(connection) or "") for field in fields]
+    return f"SELECT * FROM unnest({', '.join(f'%s::{type_}[]' for type_ in types)})"  # noqa: S608 - types of ours
 
 
 def _tail(definition: Definition, connection: BaseDatabaseWrapper, sets: dict[str, str], guard: str) -> str:

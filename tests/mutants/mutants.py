@@ -71,8 +71,8 @@ MUTANTS = (
     Mutant(
         "totals are written in any order",
         "aggregates/store.py",
-        "sorted(((row.key, row) for row in rows), key=lambda item: item[0])",
-        "[(row.key, row) for row in rows]",
+        "sorted(rows, key=lambda row: row.key)",
+        "rows",
         ("tests/integration/aggregates/test_statements.py::test_totals_are_written_in_the_order_of_their_keys",),
     ),
     Mutant(

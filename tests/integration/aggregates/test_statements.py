@@ -81,7 +81,8 @@ def test_totals_are_written_in_the_order_of_their_keys(warehouse: Warehouse) -> 
     def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith(f"INSERT INTO {quoted(MovementTotals)}"):
             keys = re.compile(r"[0-9a-f-]{32,36}")
-            written.append([uuid.UUID(str(param)) for param in params if keys.fullmatch(str(param))])
+            values = [value for param in params for value in (param if isinstance(param, list) else [param])]
+            written.append([uuid.UUID(str(value)) for value in values if keys.fullmatch(str(value))])
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(watch):

@@ -168,7 +168,7 @@ MUTANTS = (
         "aggregates/images.py",
         'rows.order_by("pk").select_for_update())\n\n\ndef _table',
         'rows.order_by("pk"))\n\n\ndef _table',
-        ("tests/concurrency/test_orders.py::test_no_order_of_the_steps_of_two_writers_loses_anything",),
+        ("tests/concurrency/test_orders.py::test_no_order_of_the_steps_of_two_writers_loses_anything[two updates]",),
         on=("postgresql",),
     ),
     Mutant(

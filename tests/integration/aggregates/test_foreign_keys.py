@@ -224,7 +224,7 @@ def test_any_sequence_of_writes_of_children_and_parents_leaves_totals_exact(shop
             "move a shop": lambda: changed(shopping.market, town="Dale"),
         },
         check=lambda: assert_exact(PurchaseTotals),
-    ).run()
+    ).run(examples=30)
 
 
 @pytest.mark.guarantee("any sequence of writes of parents and children", "exact")
@@ -237,7 +237,7 @@ def test_any_sequence_of_writes_of_a_tree_leaves_totals_exact() -> None:
             "parent": [lambda: Node.objects.earliest("pk"), lambda: Node.objects.latest("pk"), None],
         },
         check=lambda: assert_exact(NodeTotals),
-    ).run(examples=40)
+    ).run(examples=20)
 
 
 @pytest.mark.guarantee("any sequence of writes of parents and children", "exact")
@@ -254,4 +254,4 @@ def test_any_sequence_of_writes_of_rows_with_two_parents_of_a_kind_leaves_totals
             ),
         },
         check=lambda: assert_exact(TransferTotals),
-    ).run(examples=40)
+    ).run(examples=20)

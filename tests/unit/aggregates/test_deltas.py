@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregates import deltas
 
+pytestmark = pytest.mark.once
 DECIMALS = st.integers(-(2**63), 2**63).map(lambda n: Decimal(n).scaleb(-4))
 AMOUNTS = st.tuples(st.integers(), DECIMALS)
 VALUES = st.tuples(st.sampled_from(["a", "b", None]), st.integers(0, 2))

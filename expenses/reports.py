@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, models
-from django.db.models import Case, Count, F, Q, QuerySet, Sum, When, Window
+from django.db.models import Case, Count, F, Func, Q, QuerySet, Sum, When, Window
 from django.db.models.functions import Cast, TruncMonth, TruncQuarter, TruncYear
 
 from aggregates import reads
@@ -226,13 +226,24 @@ def _period(column: str, dimension: str) -> Any:
     return F(column) if column == dimension else made[column](dimension, output_field=models.DateField())
 
 
+class _SortKey(Func):
+    """A column to sort by. MariaDB takes rows read in the order of an index for sorted, also after it counted them."""
+
+    template = "%(expressions)s"
+    arity = 1
+
+    def as_mysql(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, Any]:
+        """Compile to an expression that no index is in the order of."""
+        return self.as_sql(compiler, connection, template="COALESCE(%(expressions)s)")
+
+
 def _ordering(question: Question, ordering: Collection[str]) -> list[Any]:
     average_of_row = Cast("total_sum", models.FloatField()) / Cast("total_count", models.FloatField())
     measures: dict[str, Any] = {"sum": F("total_sum"), "count": F("total_count"), "average": average_of_row}
     by: dict[str, Any] = {}
     for term in (*ordering, *question.keys):
         column = term.removeprefix("-")
-        expression = measures.get(column) or F(f"key_{column}")
+        expression = measures.get(column) or _SortKey(F(f"key_{column}"))
         ordered = expression.desc(nulls_last=True) if term.startswith("-") else expression.asc(nulls_first=True)
         by.setdefault(column, ordered)
     return list(by.values())

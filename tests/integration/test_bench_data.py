@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from aggregates.testing import assert_totals_match
 from benchmarks import data, live, questions, repairs
 from expenses import reports
 from expenses.models import Expense, ExpenseTotals
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(connection.vendor == "mysql", reason="benchmarks run on PostgreSQL and SQLite"),
+]
 
 FEW = data.Shape(rows=3_000, day_buckets=2_500)
 

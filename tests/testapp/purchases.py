@@ -131,4 +131,4 @@ class TransferTotals(Totals):
         source = "testapp.Transfer"
         dimensions = {"sent_by": F("sender__branch"), "received_by": F("receiver__branch")}
         measures = {"amount": Sum("amount")}
-        rollups = (Rollup("sent_by", "received_by"),)
+        rollups = (Rollup("sent_by", "received_by", name=r"who's \ 50% of both"),)

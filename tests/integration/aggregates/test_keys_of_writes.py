@@ -56,3 +56,15 @@ def test_a_child_deleted_without_its_parent_leaves_the_parents_total() -> None:
     far.delete(keep_parents=True)
     assert Reading.objects.get().level == 10
     assert_exact()
+
+
+def test_a_row_whose_key_is_a_foreign_key_is_counted_as_it_changes() -> None:
+    licence = Licence.objects.create(shop=Shop.objects.create(town="Bree"), kind="a", fee=1)
+    licence.fee, licence.kind = 5, "b"
+    licence.save()
+    Licence(shop=Shop.objects.create(town="Dale"), kind="b", fee=2).save()
+    Licence.objects.filter(kind="b").update(fee=F("fee") + 1, kind="c")
+    assert_exact()
+    Licence.objects.get(fee=6).delete()
+    Licence.objects.all().delete()
+    assert_exact()

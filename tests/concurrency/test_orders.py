@@ -1,4 +1,4 @@
-"""Two writers, statement by statement, in every order there is."""
+"""Two writers, and a writer and a rebuild, statement by statement, in every order there is."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
+from django.utils import timezone
 
-from aggregates import transactions
-from expenses.models import Category, Expense
+from aggregates import drift, registry, transactions
+from aggregates.rebuild import Options, rebuild
+from expenses.models import Category, Expense, ExpenseTotals
 from tests.concurrency.threads import PATIENCE, session, sessions_that_wait_for_a_lock
 from tests.exactness import assert_totals_match
+from tests.integration.aggregates.conftest import quoted
 
 pytestmark = [
     pytest.mark.long,
@@ -87,9 +90,28 @@ def finish(writers):
     return [writer.error for writer in writers]
 
 
-def orders():
-    for chosen in itertools.combinations(range(2 * STEPS), STEPS):
-        yield "".join("A" if step in chosen else "B" for step in range(2 * STEPS))
+class Repairer(Stepper):
+    """A rebuild that waits before each comparison and each correction."""
+
+    def run(self, operation):
+        try:
+            self.session = session()
+            with connection.execute_wrapper(self.before_statement):
+                operation()
+        except Exception as error:  # noqa: BLE001 - looked at by the test
+            self.error = error
+        finally:
+            connections.close_all()
+
+    def before_statement(self, execute, sql, params, many, context):
+        if "WITH sides" in sql or sql.startswith(f"INSERT INTO {quoted(ExpenseTotals)}"):
+            self.pause()
+        return execute(sql, params, many, context)
+
+
+def orders(others=STEPS):
+    for chosen in itertools.combinations(range(STEPS + others), STEPS):
+        yield "".join("A" if step in chosen else "B" for step in range(STEPS + others))
 
 
 @pytest.fixture
@@ -147,4 +169,39 @@ def test_no_order_of_the_steps_of_two_writers_loses_anything(ledgers, scenario):
         for turn in order:
             writers[turn].step()
         assert finish(writers.values()) == [None, None], order
+        assert_totals_match()
+
+
+REPAIRS = 4  # compare, correct, compare again, go on to the next rollup
+
+
+def rebuilt():
+    definition = registry.definition(ExpenseTotals)
+    list(rebuild(definition, Options(), using="default", clock=timezone.now))
+
+
+def assert_no_false_alarm():
+    definition = registry.definition(ExpenseTotals)
+    for rollup in definition.rollups[1:]:  # the first is the one that is spoilt
+        assert not drift.compare(definition, drift.whole(rollup), using="default").drift
+
+
+@pytest.mark.guarantee("verify and rebuild beside writers", "exact")
+@pytest.mark.parametrize("scenario", ["the same row", "a new bucket"])
+def test_no_order_of_the_steps_of_a_writer_and_a_rebuild_loses_anything_or_alarms(ledgers, scenario):
+    for order in orders(REPAIRS):
+        with transaction.atomic():
+            Expense.objects.all().delete()
+            Expense.objects.bulk_create(ledgers[3:])
+        spoil = f"UPDATE {quoted(ExpenseTotals)} SET amount = amount + 7, count = count - 1 WHERE rollup = %s"
+        with connection.cursor() as cursor:
+            cursor.execute(spoil, [registry.definition(ExpenseTotals).rollups[0].name])
+        first, _second = SCENARIOS[scenario](*ledgers)
+        turns = {"A": Stepper(first), "B": Repairer(rebuilt)}
+        for turn in turns.values():
+            assert turn.waiting.wait(PATIENCE)
+        for turn in order:
+            turns[turn].step()
+            assert_no_false_alarm()
+        assert finish(turns.values()) == [None, None], order
         assert_totals_match()

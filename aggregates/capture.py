@@ -36,7 +36,7 @@ def applies(scopes: Sequence[Scope], queryset: models.QuerySet[Any]) -> bool:
     return (
         connections[queryset.db].vendor == "postgresql"
         and not others
-        and scope.is_all
+        and scope.stands_alone
         and not model.parents
         and queryset.model._meta.concrete_model is model.concrete_model
         and images.is_plain(queryset)
@@ -88,7 +88,7 @@ def _statement(definition: Definition, before: str, after: str, *, kept: bool) -
     names, groups = ", ".join(["c0", *dims, *amounts]), ", ".join(dims)
     sums = [f"SUM({name})" for name in amounts]
     less = ", ".join([*dims, *(f"-{name} AS {name}" for name in amounts)])
-    more = f"UNION ALL SELECT {groups}, {', '.join(amounts)} FROM after" if kept else ""  # noqa: S608
+    more = f"UNION ALL SELECT {groups}, {', '.join(amounts)} FROM after" if kept else ""  # noqa: S608 - as below
     return f"""
         WITH before ({names}) AS MATERIALIZED ({before}), after ({names}) AS ({after})
         SELECT {groups}, {", ".join(sums)}, 0 FROM (SELECT {less} FROM before {more}) changes

@@ -82,8 +82,8 @@ class Scope:
         return self.paths == ("",)
 
     @property
-    def is_all(self) -> bool:
-        """Whether totals depend on no other table: such a row's contribution is locked with the row."""
+    def stands_alone(self) -> bool:
+        """Whether totals depend on this table alone, so that locking a row locks what it contributes."""
         return len(self.definition.tables) == 1
 
     def concerns(self, update_fields: frozenset[str] | None) -> bool:

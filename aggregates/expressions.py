@@ -35,7 +35,7 @@ FAMILIES: tuple[tuple[type[Any], ...], ...] = (
 )
 
 
-class Instant(ExpressionWrapper):  # type: ignore[type-arg]
+class Instant(ExpressionWrapper):  # type: ignore[type-arg]  # generic in the stubs alone
     """A datetime truncated in UTC. Django's functions refuse NULL where MariaDB knows no other time zones."""
 
     def convert_value(self, value: Any, _expression: Any, _connection: Any) -> Any:
@@ -176,7 +176,8 @@ def _depends_on_time_zone(source: type[models.Model], part: Any) -> bool:
         return any(transform is not None and issubclass(transform, TimezoneMixin) for transform in transforms)
     if not isinstance(part, TimezoneMixin) or part.tzinfo is not None:
         return False
-    resolved: Any = part.resolve_expression(models.sql.Query(source))  # type: ignore[attr-defined]
+    function: Any = part  # the stubs know the mixin, not the functions that have it
+    resolved = function.resolve_expression(models.sql.Query(source))
     return isinstance(resolved.get_source_expressions()[0].output_field, models.DateTimeField)
 
 

@@ -94,7 +94,14 @@ class FixedDecimalField(_Field):
             try:
                 exact(self.default)
             except ValueError as error:
-                errors.append(checks.Error(f"The default cannot be stored: {error}.", obj=self, id="aggregates.E101"))
+                errors.append(
+                    checks.Error(
+                        f"The default cannot be stored: {error}.",
+                        hint=f"Write a number of at most {DECIMAL_PLACES} decimals, from {MIN_VALUE} to {MAX_VALUE}.",
+                        obj=self,
+                        id="aggregates.E101",
+                    )
+                )
         return errors
 
     def to_python(self, value: Any) -> Any:

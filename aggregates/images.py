@@ -41,7 +41,8 @@ def counted(definition: Definition, rows: models.QuerySet[Any]) -> models.QueryS
         return rows.filter(definition.where)
     # As a value: as a filter it would leave out rows that lead to a parent not there yet.
     value = ExpressionWrapper(definition.where, models.BooleanField())
-    return rows.alias(counted=value).filter(counted=True)  # type: ignore[no-any-return]
+    found: models.QuerySet[Any] = rows.alias(counted=value).filter(counted=True)
+    return found
 
 
 def lock(scope: Scope, using: str, keys: Collection[Any], coming: locks.Keys | None = None) -> Locked:
@@ -49,10 +50,11 @@ def lock(scope: Scope, using: str, keys: Collection[Any], coming: locks.Keys | N
 
     ``coming`` are rows that the writer is going to lead to; see ``locks.lock``.
     """
-    if scope.is_all:
+    if scope.stands_alone:
         if len(keys) == 1:
             return _locked(scope.definition, _row(scope.definition, using, keys, _locked_row))
-        return _lock(scope.definition, (_by_keys(scope, using, part) for part in _parts(scope, sorted(keys))))
+        parts = _parts(scope, sorted(keys))
+        return _lock(scope.definition, (_in_order(scope.definition, _by_keys(scope, using, part)) for part in parts))
     found: set[Any] = set()
     for part in _parts(scope, sorted(keys)) if keys else [[]]:
         rows: models.QuerySet[Any] = models.QuerySet(scope.model, using=using).filter(pk__in=part)
@@ -62,9 +64,8 @@ def lock(scope: Scope, using: str, keys: Collection[Any], coming: locks.Keys | N
 
 def lock_matching(scope: Scope, queryset: models.QuerySet[Any]) -> Locked:
     """Lock the rows that a queryset selects and return the image of what they concern; needs an open transaction."""
-    if scope.is_all:
-        rows = _restricted(source_rows(scope.definition, queryset.db), queryset)
-        return _lock(scope.definition, [rows])
+    if scope.stands_alone:
+        return _lock(scope.definition, [locking(scope.definition, queryset)])
     rows = _restricted(models.QuerySet(scope.model, using=queryset.db).order_by(), queryset)
     reached = _reached(scope, queryset.db, list(rows.values_list("pk", flat=True)))
     keys = locks.lock(scope, rows, reached, {})
@@ -74,13 +75,13 @@ def lock_matching(scope: Scope, queryset: models.QuerySet[Any]) -> Locked:
 def summed(scope: Scope, using: str, keys: Collection[Any]) -> deltas.Image:
     """Return the image of what the rows with these keys concern, grouped by the database where it is several."""
     definition = scope.definition
-    if scope.is_all and len(keys) == 1:
+    if scope.stands_alone and len(keys) == 1:
         return _locked(definition, _row(definition, using, keys, _contributions)).image
     dims = _names("dim", definition.dimensions)
     sums = {f"measure_{i}": Sum(expression) for i, expression in enumerate(definition.measures.values())}
     groups: list[tuple[deltas.Values, deltas.Amounts]] = []
     for part in _parts(scope, keys):
-        if not scope.is_all:
+        if not scope.stands_alone:
             locks.hold(scope, part, _reached(scope, using, part))
         rows = counted(definition, _by_keys(scope, using, part)).values(*dims).annotate(**sums)
         groups += _split(_evaluated(definition, rows.values_list(*dims, *sums)), len(dims))
@@ -136,7 +137,10 @@ def is_plain(queryset: models.QuerySet[Any]) -> bool:
 
 def locking(definition: Definition, queryset: models.QuerySet[Any]) -> models.QuerySet[Any, Any]:
     """Return key, dimensions and contribution of the source rows that a queryset selects, locked in order."""
-    rows = _restricted(source_rows(definition, queryset.db), queryset)
+    return _in_order(definition, _restricted(source_rows(definition, queryset.db), queryset))
+
+
+def _in_order(definition: Definition, rows: models.QuerySet[Any]) -> models.QuerySet[Any, Any]:
     return _contributed(definition, rows.order_by("pk").select_for_update())
 
 
@@ -144,11 +148,8 @@ def _table(model: Any) -> Any:
     return model._meta.concrete_model
 
 
-def _lock(definition: Definition, selections: Iterable[models.QuerySet[Any]]) -> Locked:
-    parts = [
-        _locked(definition, list(_contributed(definition, rows.order_by("pk").select_for_update())))
-        for rows in selections
-    ]
+def _lock(definition: Definition, selections: Iterable[models.QuerySet[Any, Any]]) -> Locked:
+    parts = [_locked(definition, list(selected)) for selected in selections]
     return Locked(
         frozenset().union(*(part.keys for part in parts)),
         deltas.add(item for part in parts for item in part.image.items()),

@@ -8,44 +8,39 @@ is closed, less that image. Nothing here outlives the transaction.
 
 from __future__ import annotations
 
-import logging
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import deltas, images, store, transactions, undo
+from aggregates import deltas, images, transactions, undo
+from aggregates.applying import Applier
 from aggregates.capture import Captured
-from aggregates.definitions import Definition, Scope
+from aggregates.definitions import Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
-from aggregates.keys import home
-from aggregates.signals import totals_changed
 from aggregates.undo import TransactionLog
 from aggregates.writes import CollectedDelete, InstanceSave, Write, coming, keys_of
-
-logger = logging.getLogger(__name__)
 
 W = TypeVar("W", bound=Write)
 
 
 class Ledger:
-    """The open writes and the unflushed deltas of one connection."""
+    """The open writes of one connection."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.using = connection.alias
-        self._log = TransactionLog(connection, self._tell)
+        self._log = TransactionLog(connection, self._committed)
+        self.applier = Applier(self.using, self._log)
         self._open: list[Write] = []
         self._queued: dict[Scope, set[Any]] = {}
-        self._batches = 0
-        self._pending: list[tuple[int, Definition, deltas.Delta]] = []
-        self._changed: list[tuple[int, Definition, frozenset[UUID]]] = []
         # In front: on leaving, Django's execute_wrapper() takes off the last one, whose ever it is.
         connection.execute_wrappers.insert(0, self._before_statement)
+
+    def _committed(self) -> None:
+        self.applier.tell()
 
     def moment(self) -> int:
         """Return a number for now, greater than all before it in this transaction."""
@@ -58,32 +53,8 @@ class Ledger:
     def begin_transaction(self) -> None:
         """Forget what an earlier transaction left behind; does nothing within one."""
         if self._log.begin():
-            self._open, self._pending, self._queued, self._changed = [], [], {}, []
-
-    def apply(self, definition: Definition, delta: deltas.Delta) -> None:
-        """Apply a delta to the totals: now, or when the batch ends."""
-        if self._batches:
-            self._pending.append((self.moment(), definition, delta))
-        elif delta:
-            self.changed(definition, store.apply(definition, self.using, delta))
-
-    def changed(self, definition: Definition, keys: Iterable[UUID]) -> None:
-        """Note rows of totals that were written, for those who want to hear of it after the commit."""
-        if totals_changed.has_listeners(definition.totals):
-            self._changed.append((self.moment(), definition, frozenset(map(home, keys))))
-
-    def _tell(self) -> None:
-        """Send what changed and was not rolled back; the transaction is committed."""
-        told: defaultdict[Definition, set[UUID]] = defaultdict(set)
-        for moment, definition, keys in self._changed:
-            if not self.undone(moment):
-                told[definition] |= keys
-        self._changed = []
-        for definition, found in told.items():
-            answers = totals_changed.send_robust(definition.totals, using=self.using, keys=frozenset(found))
-            for receiver, answer in answers:
-                if isinstance(answer, Exception):
-                    logger.error("%r failed on changed totals of %s", receiver, definition.label, exc_info=answer)
+            self._open, self._queued = [], {}
+            self.applier.forget()
 
     # Instance saves: pre_save opens, post_save closes.
 
@@ -94,7 +65,7 @@ class Ledger:
         writes it.
         """
         self._read_queue()
-        if reads and scope.is_all:
+        if reads and scope.stands_alone:
             self._begin(InstanceSave(self, scope, instance, None))
             return
         keys = () if inserts and scope.is_source else keys_of(scope, instance)
@@ -133,7 +104,7 @@ class Ledger:
             if isinstance(write, InstanceSave)
             and write.instance is instance
             and write.opened > since
-            and write.scope.is_all
+            and write.scope.stands_alone
             and write.scope.model._meta.concrete_model is model._meta.concrete_model
         ]
 
@@ -204,12 +175,12 @@ class Ledger:
     def capturing(self, scope: Scope, write: Callable[[], Captured]) -> int:
         """Run a set write that tells by how much its buckets change, apply that, and return how many rows it wrote."""
         self._read_queue()
-        open_ = [other for other in self._live() if other.is_read and other.scope.definition is scope.definition]
+        open_ = [other for other in self._read() if other.scope.definition is scope.definition]
         with transaction.mark_for_rollback_on_error(self.using):
             for other in open_:
                 other.settle(other.stored())
             captured = write()
-            self.apply(scope.definition, captured.delta)
+            self.applier.apply(scope.definition, captured.delta)
             for other in open_:
                 other.account(other.stored())
         return captured.rows
@@ -221,9 +192,8 @@ class Ledger:
         ``given`` are the keys that rows have before: source rows may be waiting for the ones they lead to.
         """
         self._read_queue()
-        for other in self._live():
-            if other.is_read:
-                other.settle(other.stored())
+        for other in self._read():
+            other.settle(other.stored())
         waiting = [set() if scope.is_source else set(given) for scope in scopes]
         before = [images.lock(scope, self.using, keys).image for scope, keys in zip(scopes, waiting, strict=True)]
         inserted: set[Any] = set()
@@ -247,30 +217,6 @@ class Ledger:
         finally:
             self._open = [write for write in self._open if write not in writes]
 
-    # Batches
-
-    @contextmanager
-    def batching(self) -> Iterator[None]:
-        """Hold back deltas until the outermost batch ends, then apply their net."""
-        self._batches += 1
-        try:
-            yield
-            if self._batches == 1:
-                self._flush()
-        finally:
-            self._batches -= 1
-            if not self._batches:
-                self._pending = []
-
-    def _flush(self) -> None:
-        held: defaultdict[Definition, list[tuple[deltas.Values, deltas.Amounts]]] = defaultdict(list)
-        for moment, definition, delta in self._pending:
-            if not self.undone(moment):
-                held[definition].extend(delta.items())
-        for definition, items in held.items():
-            if delta := deltas.add(items):
-                self.changed(definition, store.apply(definition, self.using, delta))
-
     # Writes within writes
 
     def _begin(self, write: Write) -> None:
@@ -287,7 +233,11 @@ class Ledger:
             other.account(other.stored())
 
     def _overlapping(self, write: Write) -> list[Write]:
-        return [other for other in self._live() if other is not write and other.is_read and other.overlaps(write)]
+        return [other for other in self._read() if other is not write and other.overlaps(write)]
+
+    def _read(self) -> list[Write]:
+        """Return the open writes that have something accounted for."""
+        return [write for write in self._live() if write.is_read]
 
     def _latest(self, kind: type[W], scope: Scope, matches: Callable[[W], bool]) -> W | None:
         for write in reversed(self._live()):
@@ -324,5 +274,5 @@ def batch(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     cannot deadlock and holds the locks of hot totals only briefly. Totals read inside the block do
     not yet show its writes. What a savepoint's rollback undoes is not applied.
     """
-    with transaction.atomic(using=using), of(using).batching():
+    with transaction.atomic(using=using), of(using).applier.batching():
         yield

@@ -137,7 +137,7 @@ class Tracked(models.Model):
             save.wrote(change.before, change.after)
         return values
 
-    def _do_update(  # type: ignore[override]
+    def _do_update(  # type: ignore[override]  # the stubs have the signature of Django 6
         self,
         base_qs: models.QuerySet[Any],
         using: str,

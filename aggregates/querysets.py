@@ -78,7 +78,7 @@ class TrackedQuerySet(models.QuerySet[M]):
         update = super().bulk_update
 
         def operation() -> int:
-            with ledger.of(self.db).batching():
+            with ledger.of(self.db).applier.batching():
                 return update(objs, fields, batch_size)
 
         return transactions.run(operation, using=self.db)

@@ -103,7 +103,7 @@ def _correct(definition: Definition, findings: list[Finding], using: str) -> int
 
     def correct() -> int:
         applied = store.correct(definition, using, rows)
-        ledger.of(using).changed(definition, (row.key for row in rows))
+        ledger.of(using).applier.changed(definition, (row.key for row in rows))
         return applied
 
     return transactions.run(correct, using=using)

@@ -64,7 +64,7 @@ class Write:
 
     def settle(self, image: deltas.Image) -> None:
         """Apply the difference between ``image`` and what is accounted for."""
-        self._ledger.apply(self.scope.definition, deltas.net(self.accounted, image))
+        self._ledger.applier.apply(self.scope.definition, deltas.net(self.accounted, image))
         self.account(image)
 
     def account(self, image: deltas.Image) -> None:

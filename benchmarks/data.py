@@ -103,38 +103,59 @@ def fill(
     ``extra`` maps further columns to SQL, over the number ``e`` and its places ``d`` and ``m``.
     """
     connection = connections[using]
-    postgresql = connection.vendor == "postgresql"
-    key = (
-        "CAST('01900000-0000-7000-8000-' || LPAD(TO_HEX(e), 12, '0') AS uuid)"
-        if postgresql
-        else "PRINTF('01900000000070008000%012x', e)"
-    )
-    day = "CAST(calendar.day AS date)" if postgresql else "calendar.day"
-    stamp = "CAST('2026-01-01T00:00:00Z' AS timestamptz)" if postgresql else "'2026-01-01 00:00:00'"
-    number = "CAST({} AS bigint)" if postgresql else "{}"
+    words = POSTGRESQL if connection.vendor == "postgresql" else SQLITE
+    with connection.cursor() as cursor:
+        for before in words.before:
+            cursor.execute(before)
+        cursor.execute(_insert(model, shape, words, first, extra))
+        for after in words.after:
+            cursor.execute(after)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What two databases say differently; ``e`` is the number of an expense."""
+
+    key: str
+    day: str
+    stamp: str
+    number: str
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+POSTGRESQL = Words(
+    key="CAST('01900000-0000-7000-8000-' || LPAD(TO_HEX(e), 12, '0') AS uuid)",
+    day="CAST(calendar.day AS date)",
+    stamp="CAST('2026-01-01T00:00:00Z' AS timestamptz)",
+    number="CAST({} AS bigint)",
+    # No check of foreign keys, row by row, of what is right by construction.
+    before=("SET session_replication_role = replica",),
+    after=("RESET session_replication_role",),
+)
+SQLITE = Words(
+    key="PRINTF('01900000000070008000%012x', e)", day="calendar.day", stamp="'2026-01-01 00:00:00'", number="{}"
+)
+
+
+def _insert(model: type[models.Model], shape: Shape, words: Words, first: int, extra: Mapping[str, str]) -> str:
     columns, values = ("".join(f", {part}" for part in parts) for parts in (extra, extra.values()))
     statuses = " ".join(f"WHEN {i} THEN '{status}'" for i, status in enumerate(STATUSES))
-    sql = f"""
+    return f"""
         INSERT INTO {model._meta.db_table} (id, owner_id, category_id, amount, currency, spent_on, status,
                                             description, created_at, updated_at{columns})
         WITH RECURSIVE numbers(e) AS (
-            SELECT {number.format(first)} UNION ALL SELECT e + 1 FROM numbers WHERE e + 1 < {first + shape.rows}
+            SELECT {words.number.format(first)} UNION ALL SELECT e + 1 FROM numbers WHERE e + 1 < {first + shape.rows}
         ), calendar(month, date, day) AS (VALUES {_calendar()}), placed AS (
             SELECT e, e % {shape.day_buckets} / {shape.month_buckets} AS d,
                    e % {shape.day_buckets} % {shape.month_buckets} AS m FROM numbers
         )
-        SELECT {key}, 1 + m / {COARSE} + {shape.owners_a_group} * (m % {COARSE} % {OWNER_GROUPS}),
-               1 + m % {COARSE} / {len(STATUSES)} % {CATEGORIES}, (e * 7919 % 100000 + 1) * 100, 'EUR', {day},
-               CASE m % {len(STATUSES)} {statuses} END, 'expense ' || e, {stamp}, {stamp}{values}
+        SELECT {words.key}, 1 + m / {COARSE} + {shape.owners_a_group} * (m % {COARSE} % {OWNER_GROUPS}),
+               1 + m % {COARSE} / {len(STATUSES)} % {CATEGORIES}, (e * 7919 % 100000 + 1) * 100, 'EUR', {words.day},
+               CASE m % {len(STATUSES)} {statuses} END, 'expense ' || e, {words.stamp}, {words.stamp}{values}
         FROM placed JOIN calendar ON calendar.month = m % {COARSE} / {len(STATUSES) * CATEGORIES}
                                  AND calendar.date = (d * 2 + m % 8) % {DAYS_A_MONTH}
     """
-    with connection.cursor() as cursor:
-        if postgresql:  # no check of foreign keys, row by row, of what is right by construction
-            cursor.execute("SET session_replication_role = replica")
-        cursor.execute(sql)
-        if postgresql:
-            cursor.execute("RESET session_replication_role")
 
 
 def _calendar() -> str:

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 
 import django
+
+from tests import programs
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="", help="scenarios with this word in their name")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminate)
+    programs.unwind_on_signals(signal.SIGTERM)  # so that writers and servers are stopped
     django.setup()
 
     from benchmarks import environment, plan
@@ -36,10 +37,6 @@ def main(arguments: Sequence[str]) -> int:
     }
     options.result.write_text(json.dumps(found))
     return 0
-
-
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)  # unwinds, so that writers and servers are stopped
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,18 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 
 from benchmarks import environment, page
 from benchmarks.report import Report, table
 from benchmarks.sizes import FULL, QUICK
-from tests import postgres
+from tests import postgres, programs
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "build" / "bench.json"
-STOP_SECONDS = 30
-# A run is to depend on nothing that happens to be set where it starts.
-OURS = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "DEBUG", "DJANGO_SETTINGS_MODULE", "SECRET_KEY"})
 
 
 @contextmanager
@@ -52,8 +47,7 @@ DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
 def main(arguments: Sequence[str]) -> int:
     """Measure, print the table, write the files, and return the exit status."""
     options = _parser().parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+    programs.unwind_on_signals(signal.SIGTERM, signal.SIGHUP)
     sizes = QUICK if options.quick else FULL
     report = Report(sizes.rows, environment={"rows": sizes.rows, **environment.of_machine()})
     for name in options.databases or (["postgresql"] if options.quick else list(DATABASES)):
@@ -78,8 +72,10 @@ def measure(url: str, options: argparse.Namespace, report: Report, *, computedfi
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         result = Path(folder) / "result.json"
         command = [sys.executable, "-m", "benchmarks.measure", str(result), f"--only={options.only}"]
-        variables = _environment(url) | ({"BENCH_COMPUTEDFIELDS": "1"} if computedfields else {})
-        status = _wait(subprocess.Popen([*command, *["--quick"] * options.quick], cwd=ROOT, env=variables))
+        variables = programs.environment(url, "benchmarks.settings")
+        if computedfields:
+            variables["BENCH_COMPUTEDFIELDS"] = "1"
+        status = programs.wait(subprocess.Popen([*command, *["--quick"] * options.quick], cwd=ROOT, env=variables))
         if status or not result.exists():
             report.failures.append(f"{url.partition(':')[0]} (exit status {status})")
         else:
@@ -104,29 +100,6 @@ def _names(text: str) -> list[str]:
     if unknown := [name for name in wanted if name not in DATABASES]:
         raise argparse.ArgumentTypeError(f"unknown {', '.join(unknown)}: take of {', '.join(DATABASES)}")
     return wanted
-
-
-def _environment(url: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in OURS and not name.startswith("PG")}
-    return {**kept, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "benchmarks.settings"}
-
-
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit status; stop the process where this one is interrupted."""
-    try:
-        return process.wait()
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)  # unwinds, so that the server is stopped
 
 
 if __name__ == "__main__":

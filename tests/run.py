@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import signal
 import subprocess
@@ -12,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from xml.etree import ElementTree
 
-from tests import mariadb, postgres
+from tests import mariadb, postgres, programs
 from tests.mariadb import NotRun
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,9 +23,6 @@ WORKERS = 2
 # One test at a time, so that a worker that is done takes the next: the long ones come first, see conftest.py.
 WORKLOAD = (f"--numprocesses={WORKERS}", "--dist=load", "--maxschedchunk=1")
 REQUIRED = 100  # per cent of the engine's lines and branches
-STOP_SECONDS = 15
-# A run is to depend on nothing that happens to be set where it starts.
-OURS = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "DEBUG", "DJANGO_SETTINGS_MODULE", "SECRET_KEY"})
 
 
 @dataclass(frozen=True)
@@ -58,8 +53,7 @@ DATABASES: dict[str, Callable[[], AbstractContextManager[str]]] = {
 def main(arguments: Sequence[str]) -> int:
     """Run the suite on the chosen databases and return the exit status: 0 where every run passed."""
     options, pytest_arguments = _parser().parse_known_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminate)
+    programs.unwind_on_signals(signal.SIGTERM, signal.SIGHUP)
     BUILD.mkdir(parents=True, exist_ok=True)
     if options.coverage:
         shutil.rmtree(COVERAGE, ignore_errors=True)
@@ -90,7 +84,7 @@ def run(name: str, url: str, pytest_arguments: Sequence[str], *, measured: bool 
     _say(f"=== {name} ===")
     pytest = ["coverage", "run", "-m", "pytest"] if measured else ["pytest"]
     command = [sys.executable, "-m", *pytest, *WORKLOAD, f"--junit-xml={report}", *pytest_arguments]
-    status = _wait(subprocess.Popen(command, cwd=ROOT, env=_environment(url)))
+    status = programs.wait(subprocess.Popen(command, cwd=ROOT, env=programs.environment(url, "tests.settings")))
     if not report.exists():
         return Outcome(name, passed=False, detail=f"pytest exited {status} and left no report")
     counts = _counts(report)
@@ -106,8 +100,8 @@ def report_coverage(*, required: bool) -> bool:
     """
     _say(f"Coverage: {REQUIRED} % required" + ("" if required else ", though only of the whole suite on all databases"))
     coverage = [sys.executable, "-m", "coverage"]
-    combined = _wait(subprocess.Popen([*coverage, "combine", "--quiet"], cwd=ROOT))
-    reported = _wait(subprocess.Popen([*coverage, "report", f"--fail-under={REQUIRED * required}"], cwd=ROOT))
+    combined = programs.wait(subprocess.Popen([*coverage, "combine", "--quiet"], cwd=ROOT))
+    reported = programs.wait(subprocess.Popen([*coverage, "report", f"--fail-under={REQUIRED * required}"], cwd=ROOT))
     return not combined and not reported
 
 
@@ -128,25 +122,6 @@ def _names(text: str) -> list[str]:
     return [known[name] for name in wanted]
 
 
-def _environment(url: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in OURS and not name.startswith("PG")}
-    return {**kept, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-
-
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit status; stop the process where this one is interrupted."""
-    try:
-        return process.wait()
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
 def _counts(report: Path) -> dict[str, int]:
     """Return how many tests passed, failed, could not run and were skipped, from a JUnit report."""
     suites = list(ElementTree.parse(report).iter("testsuite"))
@@ -154,10 +129,6 @@ def _counts(report: Path) -> dict[str, int]:
         sum(int(suite.get(name, "0")) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
     )
     return {"passed": total - failed - errors - skipped, "failed": failed, "errors": errors, "skipped": skipped}
-
-
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)  # unwinds, so that the server is stopped
 
 
 def _say(text: str) -> None:

@@ -166,8 +166,8 @@ MUTANTS = (
     Mutant(
         "a set write reads its rows without locking them",
         "aggregates/images.py",
-        'rows.order_by("pk").select_for_update())\n\n\ndef _table',
-        'rows.order_by("pk"))\n\n\ndef _table',
+        'rows.order_by("pk").select_for_update()',
+        'rows.order_by("pk")',
         ("tests/concurrency/test_orders.py::test_no_order_of_the_steps_of_two_writers_loses_anything[two updates]",),
         on=("postgresql",),
     ),

@@ -13,6 +13,8 @@ import pytest
 from django.db import connection, models
 from django.db.models.signals import ModelSignal
 
+from aggregates import registry
+from aggregates.definitions import Definition
 from tests.testapp.models import UNKNOWN_CARRIER, Carrier, Item, Movement, Site
 
 NOON = dt.datetime(2026, 3, 7, 12, tzinfo=dt.UTC)
@@ -61,6 +63,17 @@ def warehouse(db: None) -> Warehouse:
         rail=Carrier.objects.create(pk=UNKNOWN_CARRIER + 1, name="rail"),
         road=Carrier.objects.create(pk=UNKNOWN_CARRIER + 2, name="road"),
     )
+
+
+@pytest.fixture
+def declared(monkeypatch: pytest.MonkeyPatch) -> Callable[[Definition], Definition]:
+    """Make the checks look at one definition alone."""
+
+    def declare(definition: Definition) -> Definition:
+        monkeypatch.setattr(registry, "_definitions", {definition.label: definition})
+        return definition
+
+    return declare
 
 
 Receive = Callable[[ModelSignal, type, Callable[..., None]], None]

@@ -30,39 +30,45 @@ def test_a_value_cast_to_a_fixed_decimal_is_the_decimal_that_is_stored(price: st
     assert cast.get().again == Decimal(price)
 
 
+def sold() -> Definition:
+    """Return a definition over sales in DecimalFields; within ``isolate_apps``."""
+
+    class Sale(Tracked):
+        shop = models.IntegerField()
+        price = models.DecimalField(max_digits=9, decimal_places=2)
+
+        class Meta:
+            app_label = "testapp"
+
+    class SaleTotals(Totals):
+        shop = models.IntegerField(null=True)
+        price = models.DecimalField(max_digits=19, decimal_places=2, default=0)
+
+        class Meta:
+            app_label = "testapp"
+
+        class Aggregate:
+            source = Sale
+            measures = {"price": Sum("price")}
+            rollups = (Rollup("shop"),)
+
+    return define(SaleTotals)
+
+
 @pytest.fixture
 def sales(transactional_db: None) -> Iterator[Definition]:
     """Sales in DecimalFields, and the definition of their totals, of which nothing is stored yet."""
     with isolate_apps("tests.testapp"):
-
-        class Sale(Tracked):
-            shop = models.IntegerField()
-            price = models.DecimalField(max_digits=9, decimal_places=2)
-
-            class Meta:
-                app_label = "testapp"
-
-        class SaleTotals(Totals):
-            shop = models.IntegerField(null=True)
-            price = models.DecimalField(max_digits=19, decimal_places=2, default=0)
-
-            class Meta:
-                app_label = "testapp"
-
-            class Aggregate:
-                source = Sale
-                measures = {"price": Sum("price")}
-                rollups = (Rollup("shop"),)
-
+        definition = sold()
         with connection.schema_editor() as editor:
-            editor.create_model(Sale)
-            editor.create_model(SaleTotals)
+            editor.create_model(definition.source)
+            editor.create_model(definition.totals)
         try:
-            yield define(SaleTotals)
+            yield definition
         finally:
             with connection.schema_editor() as editor:
-                editor.delete_model(SaleTotals)
-                editor.delete_model(Sale)
+                editor.delete_model(definition.totals)
+                editor.delete_model(definition.source)
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="keeps a DecimalField as a float; see check E016")

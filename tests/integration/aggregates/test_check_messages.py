@@ -7,32 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection, models
-from django.db.models import Count, Sum
 from django.test.utils import isolate_apps
 
-from aggregates import registry
-from aggregates.declarations import define
-from aggregates.definitions import Definition, Rollup
-from aggregates.models import Totals, Tracked
+from aggregates.definitions import Definition
 from aggregates.querysets import TrackedManager
-from tests.integration.aggregates.test_checks import host
+from tests.integration.aggregates.test_amounts import sold
+from tests.integration.aggregates.test_checks import host, owned, router_away_from
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def declared(monkeypatch: pytest.MonkeyPatch) -> Callable[[Definition], Definition]:
-    """Make the checks look at one definition alone."""
-
-    def declare(definition: Definition) -> Definition:
-        monkeypatch.setattr(registry, "_definitions", {definition.label: definition})
-        return definition
-
-    return declare
 
 
 def errors() -> str:
@@ -87,25 +72,7 @@ def test_a_source_that_could_be_written_untracked_is_an_error_with_its_remedy(
 def test_a_cascade_past_the_manager_is_an_error_with_its_remedy(
     declared: Callable[[Definition], Definition], on_delete: Any, words: str
 ) -> None:
-    class Sale(Tracked):
-        owner = models.ForeignKey(User, on_delete=on_delete, null=True, default=None, related_name="+")
-
-        class Meta:
-            app_label = "testapp"
-
-    class SaleTotals(Totals):
-        owner = models.ForeignKey(User, on_delete=models.DO_NOTHING, null=True, db_constraint=False, related_name="+")
-        count = models.BigIntegerField(default=0)
-
-        class Meta:
-            app_label = "testapp"
-
-        class Aggregate:
-            source = Sale
-            measures = {"count": Count("*")}
-            rollups = (Rollup("owner"),)
-
-    declared(define(SaleTotals))
+    declared(owned(on_delete))
     assert f"(aggregates.E013) testapp.Sale.owner has on_delete={words}" in errors()
     assert "HINT: Use SET_NULL, SET(constant), CASCADE, PROTECT or RESTRICT." in errors()
 
@@ -116,11 +83,7 @@ def test_totals_kept_apart_from_their_source_are_an_error_with_its_remedy(
 ) -> None:
     definition = declared(host())
 
-    class Router:
-        def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
-            return "elsewhere" if model is definition.totals else None
-
-    settings.DATABASE_ROUTERS = [Router()]
+    settings.DATABASE_ROUTERS = [router_away_from(definition.totals)]
     assert "(aggregates.E014) testapp.SourceTotals is routed to 'elsewhere' but testapp.Source to 'default'" in errors()
     assert "HINT: Route both to one database." in errors()
 
@@ -141,26 +104,7 @@ def test_writers_that_would_fail_instead_of_waiting_are_an_error_with_its_remedy
 def test_decimals_that_sqlite_would_round_are_an_error_there_alone(
     declared: Callable[[Definition], Definition],
 ) -> None:
-    class Sale(Tracked):
-        shop = models.IntegerField()
-        price = models.DecimalField(max_digits=9, decimal_places=2)
-
-        class Meta:
-            app_label = "testapp"
-
-    class SaleTotals(Totals):
-        shop = models.IntegerField(null=True)
-        price = models.DecimalField(max_digits=19, decimal_places=2, default=0)
-
-        class Meta:
-            app_label = "testapp"
-
-        class Aggregate:
-            source = Sale
-            measures = {"price": Sum("price")}
-            rollups = (Rollup("shop"),)
-
-    declared(define(SaleTotals))
+    declared(sold())
     found = errors()
     if connection.vendor == "sqlite":
         assert "(aggregates.E016) testapp.SaleTotals.price is a DecimalField, which SQLite keeps as a float." in found

@@ -8,7 +8,7 @@ from django.db import connections, models
 from django.db.models import Count, Sum
 from django.test.utils import isolate_apps
 
-from aggregates import checks, registry
+from aggregates import checks
 from aggregates.declarations import define
 from aggregates.definitions import Rollup
 from aggregates.fields import FixedDecimalField
@@ -38,15 +38,38 @@ def host(*, base=Tracked, kind=None, **attributes):
     return define(totals)
 
 
-@pytest.fixture
-def declared(monkeypatch):
-    """Make the checks look at one definition alone."""
+def owned(on_delete):
+    """Return a definition by a foreign key that has this ``on_delete``."""
 
-    def declare(definition):
-        monkeypatch.setattr(registry, "_definitions", {definition.label: definition})
-        return definition
+    class Sale(Tracked):
+        owner = models.ForeignKey(User, on_delete=on_delete, null=True, default=None, related_name="+")
 
-    return declare
+        class Meta:
+            app_label = "testapp"
+
+    class SaleTotals(Totals):
+        owner = models.ForeignKey(User, on_delete=models.DO_NOTHING, null=True, db_constraint=False, related_name="+")
+        count = models.BigIntegerField(default=0)
+
+        class Meta:
+            app_label = "testapp"
+
+        class Aggregate:
+            source = Sale
+            measures = {"count": Count("*")}
+            rollups = (Rollup("owner"),)
+
+    return define(SaleTotals)
+
+
+def router_away_from(totals):
+    """Return a router that writes these totals elsewhere than everything else."""
+
+    class Router:
+        def db_for_write(self, model, **hints):
+            return "elsewhere" if model is totals else None
+
+    return Router()
 
 
 def ids(messages):
@@ -132,25 +155,7 @@ def test_a_base_manager_that_hides_rows_is_reported(declared):
 @pytest.mark.parametrize("on_delete", [models.SET_DEFAULT, models.SET(lambda: None)])
 @isolate_apps("tests.testapp", "django.contrib.auth", "django.contrib.contenttypes")
 def test_a_cascade_that_django_writes_past_the_manager_is_reported(declared, on_delete):
-    class Sale(Tracked):
-        owner = models.ForeignKey(User, on_delete=on_delete, null=True, default=None, related_name="+")
-
-        class Meta:
-            app_label = "testapp"
-
-    class SaleTotals(Totals):
-        owner = models.ForeignKey(User, on_delete=models.DO_NOTHING, null=True, db_constraint=False, related_name="+")
-        count = models.BigIntegerField(default=0)
-
-        class Meta:
-            app_label = "testapp"
-
-        class Aggregate:
-            source = Sale
-            measures = {"count": Count("*")}
-            rollups = (Rollup("owner"),)
-
-    declared(define(SaleTotals))
+    declared(owned(on_delete))
     assert ids(checks.check_declarations()) == {"aggregates.E013"}
 
 
@@ -158,11 +163,7 @@ def test_a_cascade_that_django_writes_past_the_manager_is_reported(declared, on_
 def test_totals_routed_away_from_their_source_are_reported(declared, settings):
     definition = declared(host())
 
-    class Router:
-        def db_for_write(self, model, **hints):
-            return "elsewhere" if model is definition.totals else None
-
-    settings.DATABASE_ROUTERS = [Router()]
+    settings.DATABASE_ROUTERS = [router_away_from(definition.totals)]
     assert ids(checks.check_databases()) == {"aggregates.E014"}
 
 

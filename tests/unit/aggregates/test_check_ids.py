@@ -15,7 +15,7 @@ from django.test.utils import isolate_apps
 
 from aggregates.definitions import Rollup
 from aggregates.exceptions import DeclarationError
-from aggregates.fields import FixedDecimalField
+from aggregates.fields import MAX_VALUE, MIN_VALUE, FixedDecimalField
 from aggregates.models import Tracked
 from tests.unit.aggregates.test_declarations import column, declare, foreign_key
 
@@ -134,6 +134,7 @@ def test_a_default_that_cannot_be_stored_is_reported_with_the_reason(default: An
     (message,) = [message for message in field.check() if message.id == "aggregates.E101"]
     assert message.msg.startswith("The default cannot be stored: ")
     assert reason in message.msg
+    assert message.hint == f"Write a number of at most 4 decimals, from {MIN_VALUE} to {MAX_VALUE}."
 
 
 @pytest.mark.parametrize("default", [0, "1.5", Decimal("-0.0001"), None, Decimal], ids=str)

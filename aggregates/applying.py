@@ -1,0 +1,79 @@
+"""Deltas on their way to the totals: applied at once, or held back by a batch, and told of after the commit."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from aggregates import deltas, store
+from aggregates.definitions import Definition
+from aggregates.keys import home
+from aggregates.signals import totals_changed
+from aggregates.undo import TransactionLog
+
+logger = logging.getLogger(__name__)
+
+
+class Applier:
+    """The deltas of one connection's open transaction. What a rollback undoes is neither flushed nor told."""
+
+    def __init__(self, using: str, log: TransactionLog) -> None:
+        self._using = using
+        self._log = log
+        self._batches = 0
+        self._pending: list[tuple[int, Definition, deltas.Delta]] = []
+        self._changed: list[tuple[int, Definition, frozenset[UUID]]] = []
+
+    def forget(self) -> None:
+        """Forget what an earlier transaction left behind."""
+        self._pending, self._changed = [], []
+
+    def apply(self, definition: Definition, delta: deltas.Delta) -> None:
+        """Apply a delta to the totals: now, or when the batch ends."""
+        if self._batches:
+            self._pending.append((self._log.moment(), definition, delta))
+        elif delta:
+            self.changed(definition, store.apply(definition, self._using, delta))
+
+    def changed(self, definition: Definition, keys: Iterable[UUID]) -> None:
+        """Note rows of totals that were written, for those who want to hear of it after the commit."""
+        if totals_changed.has_listeners(definition.totals):
+            self._changed.append((self._log.moment(), definition, frozenset(map(home, keys))))
+
+    def tell(self) -> None:
+        """Send what changed; the transaction is committed."""
+        told: defaultdict[Definition, set[UUID]] = defaultdict(set)
+        for moment, definition, keys in self._changed:
+            if not self._log.undone(moment):
+                told[definition] |= keys
+        self._changed = []
+        for definition, found in told.items():
+            answers = totals_changed.send_robust(definition.totals, using=self._using, keys=frozenset(found))
+            for receiver, answer in answers:
+                if isinstance(answer, Exception):
+                    logger.error("%r failed on changed totals of %s", receiver, definition.label, exc_info=answer)
+
+    @contextmanager
+    def batching(self) -> Iterator[None]:
+        """Hold back deltas until the outermost batch ends, then apply their net."""
+        self._batches += 1
+        try:
+            yield
+            if self._batches == 1:
+                self._flush()
+        finally:
+            self._batches -= 1
+            if not self._batches:
+                self._pending = []
+
+    def _flush(self) -> None:
+        held: defaultdict[Definition, list[tuple[deltas.Values, deltas.Amounts]]] = defaultdict(list)
+        for moment, definition, delta in self._pending:
+            if not self._log.undone(moment):
+                held[definition].extend(delta.items())
+        for definition, items in held.items():
+            if delta := deltas.add(items):
+                self.changed(definition, store.apply(definition, self._using, delta))

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from django.core import management, serializers
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Concat
 from django.db.models.signals import post_save, pre_save
+from django.test.utils import CaptureQueriesContext
 from hypothesis import strategies as st
 
 from aggregates import batch
 from aggregates.testing import RandomWrites
+from tests.integration.aggregates.conftest import quoted
 from tests.integration.aggregates.exactness import assert_exact, stored
 from tests.testapp.models import (
     Account,
@@ -255,3 +257,43 @@ def test_any_sequence_of_writes_of_rows_with_two_parents_of_a_kind_leaves_totals
         },
         check=lambda: assert_exact(TransferTotals),
     ).run(examples=20)
+
+
+def locks_and_writes(write: Callable[[], object]) -> list[tuple[str, type]]:
+    """Return the order in which a write shares, locks and inserts rows, by model."""
+    with CaptureQueriesContext(connection) as queries:
+        write()
+    found = []
+    for sql in (query["sql"] for query in queries):
+        (model,) = [m for m in (Group, Category, Shop, Purchase) if f"FROM {quoted(m)}" in sql] or [Purchase]
+        if sql.endswith(("FOR SHARE", "LOCK IN SHARE MODE")):
+            found.append(("share", model))
+        elif "FOR UPDATE" in sql:
+            found.append(("lock", model))
+        elif sql.startswith(f"INSERT INTO {quoted(Purchase)}"):
+            found.append(("insert", model))
+    return found
+
+
+@pytest.mark.row_locks
+def test_a_new_row_shares_what_it_leads_to_before_it_is_inserted(shopping: SimpleNamespace) -> None:
+    new = Purchase(category=shopping.food, shop=shopping.mall, amount=1)
+    order = locks_and_writes(new.save)
+    assert {("share", Category), ("share", Shop)} == set(order[: order.index(("insert", Purchase))])
+
+
+@pytest.mark.row_locks
+def test_a_row_that_moves_shares_old_and_new_parents_before_it_is_locked(shopping: SimpleNamespace) -> None:
+    shopping.bread.category = shopping.tools
+    order = locks_and_writes(shopping.bread.save)
+    before = order[: order.index(("lock", Purchase))]
+    assert before == [("share", Group), ("share", Shop), ("share", Category)]
+
+
+@pytest.mark.row_locks
+def test_a_parent_is_locked_after_what_it_leads_to_and_before_its_children(shopping: SimpleNamespace) -> None:
+    shopping.food.group = shopping.work
+    order = locks_and_writes(shopping.food.save)
+    assert order[: order.index(("lock", Category))] == [("share", Group), ("share", Shop)]
+    order = [step for step in locks_and_writes(shopping.mall.delete) if step[0] == "lock"]
+    assert order[:2] == [("lock", Shop), ("lock", Purchase)]

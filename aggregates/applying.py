@@ -38,10 +38,15 @@ class Applier:
         elif delta:
             self.changed(definition, store.apply(definition, self._using, delta))
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether a batch is open, at whose end deltas are applied."""
+        return bool(self._batches)
+
     def changed(self, definition: Definition, keys: Iterable[UUID]) -> None:
         """Note rows of totals that were written, for those who want to hear of it after the commit."""
-        if totals_changed.has_listeners(definition.totals):
-            self._changed.append((self._log.moment(), definition, frozenset(map(home, keys))))
+        if totals_changed.has_listeners(definition.totals) and (homes := frozenset(map(home, keys))):
+            self._changed.append((self._log.moment(), definition, homes))
 
     def tell(self) -> None:
         """Send what changed; the transaction is committed."""

@@ -1,32 +1,49 @@
-"""The statement of a set write that also adds up, in the server, what its rows contributed and contribute.
+"""The statement of a set write that also takes what its rows contributed and contribute to the totals.
 
-No row comes to Python, only the buckets that change. PostgreSQL alone lets a statement read what
-another part of it writes, in the order that locks need: the rows are locked by their keys, read,
-and only then written.
+No row comes to Python. PostgreSQL alone lets a statement read what another part of it writes. What
+a statement returns of the rows it wrote is exact whoever else writes: it waits for them, looks at
+the rows again, and returns those it did write as they were then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connections, models
+from django.db import DatabaseError, connections, models
 from django.db.models import sql
 from django.db.models.expressions import RawSQL
 
-from aggregates import deltas, images
+from aggregates import deltas, images, projection, returning, store
 from aggregates.definitions import Definition, Scope
+from aggregates.signals import totals_changed
 
 
 @dataclass(frozen=True)
 class Captured:
-    """What a set write did: how many rows it wrote, and by how much each bucket changed."""
+    """What a set write did: how many rows it wrote, and by how much each bucket changed.
+
+    Where the statement has applied the delta itself, ``keys`` are those of the totals rows it wrote.
+    """
 
     rows: int
-    delta: deltas.Delta
+    delta: deltas.Delta | None = None
+    keys: Collection[UUID] = ()
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """The parts of a statement up to the relation ``changes``; ``rows`` names the one of the rows written."""
+
+    text: str
+    params: Sequence[Any]
+    rows: str
+    is_one: bool = False
+    """Whether the changes are those of a single row."""
 
 
 def applies(scopes: Sequence[Scope], queryset: models.QuerySet[Any]) -> bool:
@@ -43,58 +60,152 @@ def applies(scopes: Sequence[Scope], queryset: models.QuerySet[Any]) -> bool:
     )
 
 
-def update(scope: Scope, queryset: models.QuerySet[Any], values: dict[str, Any]) -> Captured:
-    """Update the rows that a queryset selects."""
-    query: Any = _read_before(queryset).query.chain(sql.UpdateQuery)
-    query.add_update_values(values)
-    return _captured(scope, queryset, query, kept=True)
-
-
-def delete(scope: Scope, queryset: models.QuerySet[Any]) -> Captured:
-    """Delete the rows that a queryset selects."""
-    return _captured(scope, queryset, _read_before(queryset).query.chain(sql.DeleteQuery), kept=False)
-
-
-def _read_before(queryset: models.QuerySet[Any]) -> models.QuerySet[Any]:
-    """Return the rows by what was read of them, so that the database cannot write them first."""
-    rows: models.QuerySet[Any] = models.QuerySet(queryset.model, using=queryset.db)
-    return rows.filter(pk__in=RawSQL("SELECT c0 FROM before", ()))
-
-
-def _captured(scope: Scope, queryset: models.QuerySet[Any], write: Any, *, kept: bool) -> Captured:
-    """Run a write whose rows are ``kept``, or gone afterwards."""
-    definition, using = scope.definition, queryset.db
+def update(scope: Scope, queryset: models.QuerySet[Any], values: dict[str, Any], *, adding: bool) -> Captured:
+    """Update the rows that a queryset selects; ``adding`` also applies the delta, where the server can."""
+    connection: Any = connections[queryset.db]
+    write = _returning_old if connection.pg_version >= returning.TELLS_OLD else _reading_before
     try:
-        before = images.locking(definition, queryset).query.get_compiler(using=using).as_sql()
+        statement = write(scope.definition, queryset, values)
     except EmptyResultSet:
-        return Captured(0, {})
-    written = write.get_compiler(using=using).as_sql()
+        return Captured(0)
+    return _run(scope.definition, queryset.db, statement, adding=adding)
+
+
+def delete(scope: Scope, queryset: models.QuerySet[Any], *, adding: bool) -> Captured:
+    """Delete the rows that a queryset selects; ``adding`` also applies the delta, where the server can."""
+    definition, using = scope.definition, queryset.db
+    query: Any = queryset.query.chain(sql.DeleteQuery)
+    try:
+        text, params = query.get_compiler(using=using).as_sql()
+    except EmptyResultSet:
+        return Captured(0)
+    gone = images.returned(definition, using)
+    names = _Names(definition)
+    statement = _Statement(
+        f"gone ({names.all}) AS ({text} RETURNING {gone.sql}), "  # noqa: S608 - names of ours
+        f"changes ({names.changes}) AS (SELECT {names.dims}, {names.sums('-')} FROM gone GROUP BY {names.dims})",
+        [*params, *gone.params],
+        "gone",
+    )
+    return _run(definition, using, statement, adding=adding)
+
+
+def can_take(scope: Scope, using: str) -> bool:
+    """Return whether ``take`` can be asked."""
+    return scope.stands_alone and projection.applies(scope.definition, using)
+
+
+def take(scope: Scope, using: str, keys: Collection[Any]) -> Captured:
+    """Lock the rows with these keys, which are about to be deleted, and take them out of the totals."""
+    definition = scope.definition
+    text, params = images.locking_keys(definition, using, keys)
+    names = _Names(definition)
+    statement = _Statement(
+        f"locked ({names.all}) AS MATERIALIZED ({text}), "  # noqa: S608 - names of ours
+        f"changes ({names.changes}) AS (SELECT {names.dims}, {names.amounts('-')} FROM locked)",
+        params,
+        "locked",
+        is_one=len(keys) == 1,
+    )
+    return _apply(definition, using, statement)
+
+
+def _returning_old(definition: Definition, queryset: models.QuerySet[Any], values: dict[str, Any]) -> _Statement:
+    """Return an update that tells what the rows were, and what they are."""
+    query: Any = queryset.query.chain(sql.UpdateQuery)
+    query.add_update_values(values)
+    text, params = query.get_compiler(using=queryset.db).as_sql()
+    before, after = (images.returned(definition, queryset.db, row) for row in ("old", "new"))
+    old, new = _Names(definition, "old_"), _Names(definition)
+    # Grouped by both at once: rows that stay where they are, the most, need one group instead of two.
+    return _Statement(
+        f"written ({old.all}, {new.all}) AS ({text} RETURNING {before.sql}, {after.sql}), "  # noqa: S608 - names of ours
+        f"moved ({old.changes}, {new.changes}) AS (SELECT {old.dims}, {old.sums('-')}, {new.dims}, {new.sums('')} "
+        f"FROM written GROUP BY {old.dims}, {new.dims}), "
+        f"changes ({new.changes}) AS (SELECT {old.changes} FROM moved UNION ALL SELECT {new.changes} FROM moved)",
+        [*params, *before.params, *after.params],
+        "written",
+    )
+
+
+def _reading_before(definition: Definition, queryset: models.QuerySet[Any], values: dict[str, Any]) -> _Statement:
+    """Return an update of the rows as they were read and locked.
+
+    The update finds its rows by what was read, so that the database cannot write them first.
+    """
+    using = queryset.db
+    before, params = images.locking(definition, queryset).query.get_compiler(using=using).as_sql()
+    rows: models.QuerySet[Any] = models.QuerySet(queryset.model, using=using)
+    query: Any = rows.filter(pk__in=RawSQL("SELECT pk FROM before", ())).query.chain(sql.UpdateQuery)
+    query.add_update_values(values)
+    text, given = query.get_compiler(using=using).as_sql()
     after = images.returned(definition, using)
+    names = _Names(definition)
+    return _Statement(
+        f"before ({names.all}) AS MATERIALIZED ({before}), after ({names.all}) AS ({text} RETURNING {after.sql}), "  # noqa: S608
+        f"changes ({names.changes}) AS (SELECT {names.dims}, {names.amounts('-')} FROM before "
+        f"UNION ALL SELECT {names.changes} FROM after)",
+        [*params, *given, *after.params],
+        "after",
+    )
+
+
+class _Names:
+    """The names of the columns that say what a row contributes: its key, dimensions, amounts."""
+
+    def __init__(self, definition: Definition, prefix: str = "") -> None:
+        names = [f"{prefix}{name}" for name in projection.columns(definition)]
+        width = len(definition.dimensions)
+        self.dims, self._amounts = ", ".join(names[:width]), names[width:]
+        self.changes = ", ".join(names)
+        self.all = f"{prefix}pk, {self.changes}"
+
+    def amounts(self, sign: str) -> str:
+        """Return the amounts, with a sign."""
+        return ", ".join(f"{sign}{name}" for name in self._amounts)
+
+    def sums(self, sign: str) -> str:
+        """Return the sums of the amounts, with a sign."""
+        return ", ".join(f"{sign}SUM({name})" for name in self._amounts)
+
+
+def _run(definition: Definition, using: str, statement: _Statement, *, adding: bool) -> Captured:
+    run = _apply if adding and projection.applies(definition, using) else _read
+    return run(definition, using, statement)
+
+
+def _apply(definition: Definition, using: str, statement: _Statement) -> Captured:
+    """Run a write that applies its delta in the server."""
+    upsert = projection.upserting(definition, using, "changes", summed=not statement.is_one)
+    keys = "ARRAY(SELECT id FROM added)" if totals_changed.has_listeners(definition.totals) else "NULL"
+    try:
+        with connections[using].cursor() as cursor:
+            cursor.execute(
+                f"WITH {statement.text}, added AS ({upsert} RETURNING id) "  # noqa: S608 - names of ours
+                f"SELECT (SELECT COUNT(*) FROM {statement.rows}), {keys}",
+                statement.params,
+            )
+            rows, written = cursor.fetchone()
+    except DatabaseError as error:
+        if not store.is_out_of_range(error):
+            raise
+        raise store.out_of_range(definition) from error
+    return Captured(rows, None, written or ())
+
+
+def _read(definition: Definition, using: str, statement: _Statement) -> Captured:
+    """Run a write whose delta comes to Python; the last row counts those that were written."""
+    names = _Names(definition)
+    nothing = ", ".join(["NULL"] * len(projection.columns(definition)))
     with connections[using].cursor() as cursor:
         cursor.execute(
-            _statement(definition, before[0], f"{written[0]} RETURNING {after.sql}", kept=kept),
-            [*before[1], *written[1], *after.params],
+            f"WITH {statement.text} SELECT {names.dims}, {names.sums('')}, 0 FROM changes GROUP BY {names.dims} "  # noqa: S608
+            f"UNION ALL SELECT {nothing}, COUNT(*) FROM {statement.rows}",
+            statement.params,
         )
         *groups, (*_nothing, rows) = cursor.fetchall()
     convert = _converter(definition, using)
     return Captured(rows, deltas.add(convert(group[:-1]) for group in groups))
-
-
-def _statement(definition: Definition, before: str, after: str, *, kept: bool) -> str:
-    """Return the statement; its last row counts those that were written."""
-    width = 1 + len(definition.dimensions)
-    dims = [f"c{n}" for n in range(1, width)]
-    amounts = [f"c{n}" for n in range(width, width + len(definition.measures))]
-    names, groups = ", ".join(["c0", *dims, *amounts]), ", ".join(dims)
-    sums = [f"SUM({name})" for name in amounts]
-    less = ", ".join([*dims, *(f"-{name} AS {name}" for name in amounts)])
-    more = f"UNION ALL SELECT {groups}, {', '.join(amounts)} FROM after" if kept else ""  # noqa: S608 - as below
-    return f"""
-        WITH before ({names}) AS MATERIALIZED ({before}), after ({names}) AS ({after})
-        SELECT {groups}, {", ".join(sums)}, 0 FROM (SELECT {less} FROM before {more}) changes
-        GROUP BY {groups} HAVING {" OR ".join(f"{total} <> 0" for total in sums)}
-        UNION ALL SELECT {", ".join(["NULL"] * (width - 1 + len(amounts)))}, COUNT(*) FROM after
-    """  # noqa: S608 - names of ours, and SQL that Django compiled
 
 
 def _converter(definition: Definition, using: str) -> Callable[[Sequence[Any]], tuple[deltas.Values, deltas.Amounts]]:

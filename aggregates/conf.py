@@ -16,7 +16,7 @@ class Settings:
     """How often the outermost transaction is tried again after a conflict."""
     RETRY_SECONDS: float = 30.0
     """After how long a conflict is no longer tried again."""
-    BATCH_SIZE: int = 250_000
+    BATCH_SIZE: int = 500_000
     """Source rows that one verify or rebuild statement looks at, at most, where ranges allow."""
 
 

@@ -144,6 +144,12 @@ class Definition:
         return self._rollups_by_name[name]
 
     @cached_property
+    def places(self) -> Mapping[str, tuple[int, ...]]:
+        """Return where a rollup's dimensions stand among all, by the rollup's name."""
+        names = list(self.dimensions)
+        return {rollup.name: tuple(names.index(name) for name in rollup.dimensions) for rollup in self.rollups}
+
+    @cached_property
     def _rollups_by_name(self) -> dict[str, Rollup]:
         return {rollup.name: rollup for rollup in self.rollups}
 

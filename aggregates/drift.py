@@ -6,31 +6,27 @@ are either both there or both not: whatever differs is drift, however many write
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-from django.db import connections, models
-from django.db.models import Count, F, Sum
+from django.db import connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import deltas, images
+from aggregates import deltas, sides
+from aggregates.batches import batched
+from aggregates.chunks import Chunk
 from aggregates.definitions import Definition, Rollup
 
-
-@dataclass(frozen=True)
-class Chunk:
-    """One rollup and a half-open range of its ``chunk_by`` dimension; None is an open end.
-
-    The first chunk of a rollup, open below, also holds the buckets where the dimension is NULL.
-    """
-
-    rollup: Rollup
-    low: Any = None
-    high: Any = None
+FINDINGS_HELD = 10_000
+MAINTENANCE = """
+    SELECT SET_CONFIG('work_mem', GREATEST(PG_SIZE_BYTES(CURRENT_SETTING('work_mem')),
+                                           PG_SIZE_BYTES(CURRENT_SETTING('maintenance_work_mem'))) / 1024 || 'kB', true)
+"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A bucket whose stored total differs from its source rows."""
 
@@ -54,159 +50,86 @@ class Finding:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What one chunk's statement found: how many buckets there are, and which differ."""
+    """What a chunk's statement found, or a part of it: how many buckets there are, and which differ."""
 
-    buckets: int
+    counts: Mapping[Rollup, int]
     drift: list[Finding]
 
-
-def whole(rollup: Rollup) -> Chunk:
-    """Return the chunk that is the whole rollup."""
-    return Chunk(rollup)
-
-
-def plan(definition: Definition, *, using: str, batch_size: int) -> list[Chunk]:
-    """Return chunks that cover every rollup, of about ``batch_size`` source rows or fewer each.
-
-    A single value of the chunk's dimension is never split, so a chunk may be larger.
-    """
-    if images.source_rows(definition, using).count() <= batch_size:
-        return [whole(rollup) for rollup in definition.rollups]
-    bounds: dict[str, list[Any]] = {}
-    chunks = []
-    for rollup in definition.rollups:
-        if rollup.chunk_by not in bounds:
-            bounds[rollup.chunk_by] = list(_bounds(definition, rollup.chunk_by, using, batch_size))
-        edges = [None, *bounds[rollup.chunk_by], None]
-        chunks += [Chunk(rollup, low, high) for low, high in pairwise(edges)]
-    return chunks
-
-
-def _bounds(definition: Definition, dimension: str, using: str, batch_size: int) -> Iterator[Any]:
-    """Return the values at which a new chunk begins, ascending."""
-    alias = _alias(definition, dimension)
-    rows = images.counted(definition, images.source_rows(definition, using)).filter(**{f"{alias}__isnull": False})
-    held = 0
-    for value, count in rows.values_list(alias).annotate(rows=Count("pk")).order_by(alias).iterator():
-        if held and held + count > batch_size:
-            yield value
-            held = 0
-        held += count
+    @property
+    def buckets(self) -> int:
+        """Return the number of buckets of all rollups."""
+        return sum(self.counts.values())
 
 
 def compare(definition: Definition, chunk: Chunk, *, using: str) -> Comparison:
-    """Compare the stored totals of a chunk with its source rows, in one statement."""
-    sql, params = _statement(definition, chunk, using)
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, params)
-        rows = cursor.fetchall()
-    return _read(definition, chunk, using, rows)
+    """Compare the stored totals of a chunk with its source rows, and return all that was found."""
+    *others, last = parts(definition, chunk, using=using)
+    return Comparison(last.counts, [finding for part in others for finding in part.drift])
 
 
-def _expected(definition: Definition, chunk: Chunk, using: str) -> models.QuerySet[Any, Any]:
-    dims = [_alias(definition, name) for name in chunk.rollup.dimensions]
-    sums = {f"measure_{i}": Sum(expression) for i, expression in enumerate(definition.measures.values())}
-    rows = images.counted(definition, images.source_rows(definition, using))
-    rows = rows.filter(_range(_alias(definition, chunk.rollup.chunk_by), chunk))
-    grouped: models.QuerySet[Any, Any] = rows.values(*dims).annotate(**sums).values_list(*dims, *sums)
-    return grouped
+def parts(definition: Definition, chunk: Chunk, *, using: str) -> Iterator[Comparison]:
+    """Compare the stored totals of a chunk with its source rows, in one statement.
+
+    Findings come a bounded number at a time, for there may be one for each source row. The last
+    comparison has none, but the numbers of buckets.
+    """
+    connection = connections[using]
+    names = [name for name in definition.dimensions if any(name in rollup.dimensions for rollup in chunk.rollups)]
+    finding = _reader(definition, chunk, names, using)
+    counts: dict[Rollup, int] = {}
+    for rows in _fetched(connection, *sides.statement(definition, chunk, names, using)):
+        if findings := [*finding(row for row in rows if row[-1] is None)]:
+            yield Comparison({}, findings)
+        counts |= {chunk.rollups[number]: count for number, *_nothing, count in rows if count is not None}
+    yield Comparison(counts, [])
 
 
-def _stored(definition: Definition, chunk: Chunk, using: str) -> models.QuerySet[Any, Any]:
-    rows = stored_rows(definition, chunk, using).order_by()
-    dims = {_alias(definition, name): F(name) for name in chunk.rollup.dimensions}
-    amounts = {f"measure_{i}": F(name) for i, name in enumerate(definition.measures)}
-    renamed: models.QuerySet[Any, Any] = rows.annotate(**dims, **amounts).values_list(*dims, *amounts, "generation")
-    return renamed
+def _fetched(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> Iterator[list[tuple[Any, ...]]]:
+    with connection.cursor() as cursor:
+        with _room(connection):
+            cursor.execute(sql, params)
+        if connection.vendor == "sqlite":  # which reads on while the caller writes, and would see it
+            yield from batched(cursor.fetchall(), FINDINGS_HELD)
+        else:
+            while rows := cursor.fetchmany(FINDINGS_HELD):
+                yield list(rows)
 
 
-def stored_rows(definition: Definition, chunk: Chunk, using: str) -> models.QuerySet[Any, Any]:
-    """Return the totals rows of a chunk, by key."""
-    rows: models.QuerySet[Any, Any] = models.QuerySet(definition.totals, using=using)
-    return rows.filter(_range(chunk.rollup.chunk_by, chunk), rollup=chunk.rollup.name).order_by("pk")
+@contextmanager
+def _room(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Let PostgreSQL take the memory for groups that it has for maintenance, which this is, in the block."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(MAINTENANCE)
+        yield
 
 
-def _range(name: str, chunk: Chunk) -> models.Q:
-    condition = models.Q()
-    if chunk.low is not None:
-        condition &= models.Q((f"{name}__gte", chunk.low))
-    if chunk.high is not None:
-        condition &= models.Q((f"{name}__lt", chunk.high))
-        if chunk.low is None:
-            condition |= models.Q((f"{name}__isnull", True))
-    return condition
-
-
-def _alias(definition: Definition, dimension: str) -> str:
-    return f"dim_{list(definition.dimensions).index(dimension)}"
-
-
-def _statement(definition: Definition, chunk: Chunk, using: str) -> tuple[str, list[Any]]:
-    expected, expected_params = _compiled(_expected(definition, chunk, using))
-    stored, stored_params = _compiled(_stored(definition, chunk, using))
-    dims = [_alias(definition, name) for name in chunk.rollup.dimensions]
-    measures, e, s = (_numbered(definition, kind) for kind in ("measure", "expected", "stored"))
-    zeros = ["0"] * len(measures)
-    sums = [f"SUM({column}) AS {column}" for column in (*e, *s)]
-    nothing = ["NULL"] * (len(dims) + len(e) + len(s) + 1)
-    # Grouping by the dimensions themselves, not by keys: GROUP BY takes NULLs for equal, and what
-    # readers see is the dimensions. The last row counts the buckets.
-    sql = f"""
-        WITH sides AS (
-            SELECT {_list(dims, _as(measures, e), _as(zeros, s), ["0 AS generation"])} FROM ({expected}) expected_rows
-            UNION ALL
-            SELECT {_list(dims, zeros, measures, ["generation"])} FROM ({stored}) stored_rows
-        ), buckets AS (
-            SELECT {_list(dims, sums, ["MAX(generation) AS generation"])} FROM sides GROUP BY {_list(dims)}
-        )
-        SELECT {_list(dims, e, s, ["generation"])}, 0 AS buckets FROM buckets
-        WHERE {" OR ".join(f"{a} <> {b}" for a, b in zip(e, s, strict=True))}
-        UNION ALL
-        SELECT {_list(nothing)}, COUNT(*) FROM buckets WHERE {" OR ".join(f"{c} <> 0" for c in (*e, *s))}
-    """  # noqa: S608 - names of ours, and SQL that Django compiled
-    return sql, [*expected_params, *stored_params]
-
-
-def _compiled(queryset: models.QuerySet[Any, Any]) -> tuple[str, tuple[Any, ...]]:
-    sql, params = queryset.query.get_compiler(using=queryset.db).as_sql()
-    return sql, tuple(params)
-
-
-def _numbered(definition: Definition, kind: str) -> list[str]:
-    return [f"{kind}_{i}" for i in range(len(definition.measures))]
-
-
-def _list(*parts: list[str]) -> str:
-    return ", ".join(column for part in parts for column in part)
-
-
-def _as(values: list[str], names: list[str]) -> list[str]:
-    return [f"{value} AS {name}" for value, name in zip(values, names, strict=True)]
-
-
-def _read(definition: Definition, chunk: Chunk, using: str, rows: list[Any]) -> Comparison:
-    """Turn the statement's rows into findings, with values of the totals columns' Python types."""
+def _reader(
+    definition: Definition, chunk: Chunk, names: list[str], using: str
+) -> Callable[[Iterable[tuple[Any, ...]]], Iterator[Finding]]:
+    """Return what turns the statement's rows into findings, with values of the totals columns' Python types."""
     meta = definition.totals._meta
-    fields: list[Any] = [
-        meta.get_field(n) for n in (*chunk.rollup.dimensions, *definition.measures, *definition.measures)
-    ]
+    fields: list[Any] = [meta.get_field(name) for name in (*names, *definition.measures, *definition.measures)]
     compiler = models.sql.Query(definition.totals).get_compiler(using=using)
-    converters = compiler.get_converters([field.get_col(meta.db_table) for field in fields])
-    *differing, counted = rows
-    width, measures = len(chunk.rollup.dimensions), len(definition.measures)
-    findings = []
-    for row in compiler.apply_converters([list(row) for row in differing], converters):
-        amounts = tuple(
-            int(amount) if isinstance(field, models.IntegerField) else amount
-            for field, amount in zip(fields[width:], row[width:], strict=False)
-        )
-        findings.append(
-            Finding(
-                rollup=chunk.rollup,
-                values=tuple(row[:width]),
-                expected=amounts[:measures],
-                stored=amounts[measures:],
+    converters = compiler.get_converters([None, *(field.get_col(meta.db_table) for field in fields)])
+    first, measures = 1 + len(names), len(definition.measures)
+    # Sums of whole numbers come in a wider type.
+    whole = [first + i for i, field in enumerate(fields[len(names) :]) if isinstance(field, models.IntegerField)]
+    own = [(rollup, [1 + names.index(name) for name in rollup.dimensions]) for rollup in chunk.rollups]
+
+    def findings(rows: Iterable[tuple[Any, ...]]) -> Iterator[Finding]:
+        for row in compiler.apply_converters(map(list, rows), converters):
+            for position in whole:
+                row[position] = int(row[position])
+            rollup, positions = own[row[0]]
+            yield Finding(
+                rollup=rollup,
+                values=tuple([row[position] for position in positions]),
+                expected=tuple(row[first : first + measures]),
+                stored=tuple(row[first + measures : first + 2 * measures]),
                 generation=int(row[-2]),
             )
-        )
-    return Comparison(buckets=counted[-1], drift=findings)
+
+    return findings

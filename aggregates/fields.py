@@ -14,7 +14,8 @@ from django.db.models.expressions import Combinable, register_combinable_fields
 from django.utils.translation import gettext_lazy as _
 
 DECIMAL_PLACES = 4
-QUANTUM = Decimal(1).scaleb(-DECIMAL_PLACES)
+UNIT = Decimal(1)
+QUANTUM = UNIT.scaleb(-DECIMAL_PLACES)
 # Of our own: the host's decimal context may round, and a rounded amount is another amount.
 EXACT = Context(prec=40, traps=[Inexact, InvalidOperation, Overflow])
 MAX_VALUE = Decimal(2**63 - 1).scaleb(-DECIMAL_PLACES)
@@ -119,6 +120,8 @@ class FixedDecimalField(_Field):
         """Return the stored ten-thousandths as a Decimal."""
         if value is None:
             return None
+        if isinstance(value, Decimal) and value.same_quantum(UNIT):  # a sum, as PostgreSQL has it
+            return value.scaleb(-DECIMAL_PLACES, context=EXACT)
         if isinstance(value, float) or value != int(value):
             raise TypeError("Averages of a FixedDecimalField are not exact: divide its sum by the count.")
         return Decimal(int(value)).scaleb(-DECIMAL_PLACES, context=EXACT)
@@ -128,6 +131,8 @@ class FixedDecimalField(_Field):
         value = super().get_prep_value(value)
         if value is None or hasattr(value, "as_sql"):
             return value
+        if isinstance(value, Decimal) and value.same_quantum(QUANTUM) and MIN_VALUE <= value <= MAX_VALUE:
+            return int(value.scaleb(DECIMAL_PLACES, context=EXACT))  # as it was read: nothing to look into
         try:
             return int(exact(value).scaleb(DECIMAL_PLACES, context=EXACT))
         except ValueError as error:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import models
+from django.db import connections, models
 
-from aggregates import drift, store, transactions
+from aggregates import store, transactions
 from aggregates.batches import batched
+from aggregates.chunks import Chunk
 from aggregates.definitions import MAX_SLOTS, Definition
-from aggregates.drift import Chunk
 from aggregates.keys import bucket_key
 
 ROWS_A_TRANSACTION = 500
+MANY = 1_000  # rows gone, over which reads stumble until PostgreSQL gets round to clearing them away
 
 
 def fold(definition: Definition, chunk: Chunk, *, using: str, wait: bool = False) -> int:
@@ -23,13 +24,14 @@ def fold(definition: Definition, chunk: Chunk, *, using: str, wait: bool = False
 
     Rows that a writer holds are left for the next fold, unless ``wait``.
     """
-    rows = drift.stored_rows(definition, chunk, using)
-    striped = rows.filter(slot__gt=0)
     # An empty row that was ever corrected stays: its generation tells late corrections off.
-    empty = rows.filter(slot=0, generation=0, **dict.fromkeys(definition.measures, 0))
-    return sum(
-        _in_steps(using, partial(_move_home, definition, part, skip_locked=not wait)) for part in (striped, empty)
-    )
+    empty = models.Q(slot=0, generation=0, **dict.fromkeys(definition.measures, 0))
+    rows = chunk.stored_rows(definition, using).filter(models.Q(slot__gt=0) | empty)
+    keys = list(rows.values_list("pk", flat=True))
+    gone = _bring_home(definition, rows, keys, skip_locked=not wait)
+    if gone >= MANY:
+        _clear(definition, using)
+    return gone
 
 
 def refile(definition: Definition, chunk: Chunk, *, using: str) -> int:
@@ -37,10 +39,9 @@ def refile(definition: Definition, chunk: Chunk, *, using: str) -> int:
 
     What readers see, the sum by dimensions, stays as it is.
     """
-    strangers = list(_strangers(definition, chunk, using))
-    for batch in batched(strangers, ROWS_A_TRANSACTION):
-        rows = drift.stored_rows(definition, chunk, using).filter(pk__in=batch)
-        transactions.run(partial(_move_home, definition, rows, skip_locked=False), using=using)
+    rows = chunk.stored_rows(definition, using)
+    strangers = list(_strangers(definition, rows))
+    _bring_home(definition, rows, strangers, skip_locked=False)
     return len(strangers)
 
 
@@ -55,32 +56,46 @@ def drop_undeclared(definition: Definition, *, using: str) -> int:
         store.remove(definition, using, ids)
         return len(ids)
 
-    return _in_steps(using, step)
-
-
-def _in_steps(using: str, step: Callable[[], int]) -> int:
-    """Run a step, each in a transaction of its own, until it finds less than a full batch."""
     done = 0
-    while moved := transactions.run(step, using=using):
-        done += moved
-        if moved < ROWS_A_TRANSACTION:
-            break
+    while gone := transactions.run(step, using=using):
+        done += gone
     return done
+
+
+def _bring_home(definition: Definition, rows: models.QuerySet[Any], keys: Iterable[UUID], *, skip_locked: bool) -> int:
+    """Move those of the rows that have these keys, a transaction at a time; return how many."""
+    return sum(
+        transactions.run(
+            partial(_move_home, definition, rows.filter(pk__in=batch), skip_locked=skip_locked), using=rows.db
+        )
+        for batch in batched(keys, ROWS_A_TRANSACTION)
+    )
 
 
 def _move_home(definition: Definition, rows: models.QuerySet[Any], *, skip_locked: bool) -> int:
     """Add rows to slot 0 of the bucket that their dimensions name, and delete them."""
-    locked = store.lock_rows(definition, rows[:ROWS_A_TRANSACTION], skip_locked=skip_locked)
+    locked = store.lock_rows(definition, rows, skip_locked=skip_locked)
     homes = store.at_slot_0(definition, locked)
     store.move(definition, rows.db, [row.id for row in locked], homes)
     return len(locked)
 
 
-def _strangers(definition: Definition, chunk: Chunk, using: str) -> Iterator[UUID]:
-    rows: Any = drift.stored_rows(definition, chunk, using).values_list("id", "slot", *definition.attnames)
-    for id_, slot, *values in rows.iterator():
+def _clear(definition: Definition, using: str) -> None:
+    """Have PostgreSQL clear away what was deleted; this stops neither writers nor readers.
+
+    Not within a transaction, in which the rows are still there.
+    """
+    connection = connections[using]
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute(f"VACUUM (SKIP_LOCKED) {connection.ops.quote_name(definition.totals._meta.db_table)}")
+
+
+def _strangers(definition: Definition, rows: models.QuerySet[Any]) -> Iterator[UUID]:
+    columns: Any = rows.values_list("id", "rollup", "slot", *definition.attnames)
+    for id_, name, slot, *values in columns.iterator():
         where = dict(zip(definition.dimensions, values, strict=True))
-        own = [where.pop(name) for name in chunk.rollup.dimensions]
+        own = [where.pop(dimension) for dimension in definition.rollup(name).dimensions]
         elsewhere = any(value is not None for value in where.values())
-        if elsewhere or not 0 <= slot < MAX_SLOTS or id_ != bucket_key(chunk.rollup.name, own, slot):
+        if elsewhere or not 0 <= slot < MAX_SLOTS or id_ != bucket_key(name, own, slot):
             yield id_

@@ -10,7 +10,7 @@ from django.db import OperationalError, connections, models
 from django.db.models import Case, Q, Sum, When
 from django.db.models.expressions import Combinable, ExpressionWrapper
 
-from aggregates import deltas, locks, mariadb, prepared
+from aggregates import deltas, locks, mariadb, prepared, statements
 from aggregates.batches import batched
 from aggregates.definitions import Definition, Scope
 from aggregates.exceptions import TotalOutOfRange
@@ -140,6 +140,18 @@ def locking(definition: Definition, queryset: models.QuerySet[Any]) -> models.Qu
     return _in_order(definition, _restricted(source_rows(definition, queryset.db), queryset))
 
 
+def locking_keys(definition: Definition, using: str, keys: Collection[Any]) -> tuple[str, Sequence[Any]]:
+    """Return text and parameters of a statement that locks the source rows with these keys, and reads the same."""
+    if len(keys) == 1:
+        (key,) = keys
+        one = prepared.statement(definition, using, _locked_row)
+        return one.sql, one.given(definition, using, key)
+    rows: models.QuerySet[Any] = models.QuerySet(definition.source, using=using)
+    chosen = rows.filter(pk__in=statements.any_of(definition.source, keys, using))
+    text, params = locking(definition, chosen).query.get_compiler(using=using).as_sql()
+    return text, params
+
+
 def _in_order(definition: Definition, rows: models.QuerySet[Any]) -> models.QuerySet[Any, Any]:
     return _contributed(definition, rows.order_by("pk").select_for_update())
 
@@ -173,9 +185,12 @@ def _contributed(definition: Definition, rows: models.QuerySet[Any]) -> models.Q
     return contributed
 
 
-def returned(definition: Definition, using: str) -> prepared.Returned:
-    """Return what a row contributes as a list of columns that the statement which writes it can return."""
-    return prepared.returned(definition, using, _contributions)
+def returned(definition: Definition, using: str, row: str = "") -> prepared.Returned:
+    """Return what a row contributes as a list of columns that the statement which writes it can return.
+
+    ``row`` says of which row, where the statement knows several: ``old``, ``new``.
+    """
+    return prepared.returned(definition, using, _contributions, row)
 
 
 def of_row(definition: Definition, row: Sequence[Any]) -> deltas.Image:

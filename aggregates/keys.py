@@ -1,21 +1,28 @@
-"""A bucket's identity: a digest of its rollup and dimension values, with its slot as last byte."""
+"""A bucket's identity: a digest of its rollup and dimension values, with its slot as last byte.
+
+Python and PostgreSQL compute the same one.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
+
+from django.db import models
 
 from aggregates.deltas import EXACT
 
-DIGEST_BYTES = 15  # and one byte for the slot
-# RFC 9562's marks of a UUID made in a way of one's own, and one bit more. MariaDB takes no UUID of
-# a high version whose ninth byte is 80 or less; those it takes it sorts by their bytes, as Python does.
-VERSION_8 = uuid.UUID("00000000-0000-8000-a000-000000000000").int
-MARKS = uuid.UUID("00000000-0000-f000-e000-000000000000").int
+EPOCH = dt.date(1970, 1, 1)
+# RFC 9562's marks of a UUID made in a way of one's own. MariaDB takes no UUID of a high version
+# whose ninth byte is 80 or less; those it takes it sorts by their bytes, as Python does.
+VERSION, VARIANT = "8", "a"
+# Many buckets share few values. Not datetimes: equal ones may be an hour apart, when a clock is put back.
+REMEMBERED = frozenset({type(None), bool, int, str, dt.date})
 
 
 def bucket_key(rollup: str, values: Iterable[Any], slot: int = 0) -> uuid.UUID:
@@ -24,11 +31,46 @@ def bucket_key(rollup: str, values: Iterable[Any], slot: int = 0) -> uuid.UUID:
     The slots of a bucket differ in the last byte alone. Values are encoded with their type and
     length, so that no two buckets share an encoding and NULL is a value like any other.
     """
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    digest.update(_encoded(rollup))
-    for value in values:
-        digest.update(_encoded(value))
-    return uuid.UUID(int=int.from_bytes((*digest.digest(), slot)) & ~MARKS | VERSION_8)
+    text = "".join([_encoded(rollup), *[_encoded(value) for value in values]])
+    digits = hashlib.sha256(text.encode()).hexdigest()
+    return uuid.UUID(int=int(f"{digits[:12]}{VERSION}{digits[13:16]}{VARIANT}{digits[17:30]}{slot:02x}", 16))
+
+
+# How the types whose values Python gets as they are stored are tagged and written by PostgreSQL.
+_WRITTEN: dict[type[models.Field[Any, Any]], tuple[str, str]] = {
+    models.BooleanField: ("b", "CAST(CAST({} AS int) AS text)"),
+    models.IntegerField: ("i", "CAST({} AS text)"),
+    models.CharField: ("s", "CAST({} AS text)"),
+    models.TextField: ("s", "CAST({} AS text)"),
+    models.DateField: ("d", "CAST({} - DATE '1970-01-01' AS text)"),
+    models.UUIDField: ("u", "REPLACE(CAST({} AS text), '-', '')"),
+}
+
+
+def is_written(field: models.Field[Any, Any]) -> bool:
+    """Return whether PostgreSQL can encode the values of a column; a host's own type may give Python others."""
+    return _written(field) is not None
+
+
+def sql(rollup: str, columns: Sequence[tuple[models.Field[Any, Any], str]], slot: str) -> str:
+    """Return PostgreSQL's expression for the key of a bucket.
+
+    ``columns`` are the dimensions' types with the SQL of their values, ``slot`` is that of a whole number.
+    """
+    parts = [f"'{_encoded(rollup)}'"]
+    for field, value in columns:
+        tag, written = _written(field) or ("", "")
+        text = written.format(value)
+        parts.append(f"COALESCE('{tag}' || CHAR_LENGTH({text}) || ':' || {text}, '{_encoded(None)}')")
+    digits = f"ENCODE(SHA256(CONVERT_TO({' || '.join(parts)}, 'UTF8')), 'hex')"
+    marked = f"OVERLAY(OVERLAY({digits} PLACING '{VERSION}' FROM 13) PLACING '{VARIANT}' FROM 17)"
+    return f"CAST(OVERLAY({marked} PLACING LPAD(TO_HEX({slot}), 2, '0') FROM 31 FOR 34) AS uuid)"
+
+
+def _written(field: models.Field[Any, Any]) -> tuple[str, str] | None:
+    if not type(field).__module__.startswith("django.db.models.") or isinstance(field, models.DateTimeField):
+        return None
+    return next((written for kind, written in _WRITTEN.items() if isinstance(field, kind)), None)
 
 
 def home(key: uuid.UUID) -> uuid.UUID:
@@ -36,27 +78,33 @@ def home(key: uuid.UUID) -> uuid.UUID:
     return uuid.UUID(int=key.int & ~0xFF)
 
 
-def _encoded(value: Any) -> bytes:
+def _encoded(value: Any) -> str:
+    return _remembered(value) if type(value) in REMEMBERED else _encode(value)
+
+
+def _encode(value: Any) -> str:
     tag, text = _tagged(value)
-    payload = text.encode()
-    return tag + len(payload).to_bytes(4, "big") + payload
+    return f"{tag}{len(text)}:{text}"
 
 
-def _tagged(value: Any) -> tuple[bytes, str]:  # noqa: C901, PLR0911 - one line a type
+_remembered = lru_cache(4_096, typed=True)(_encode)
+
+
+def _tagged(value: Any) -> tuple[str, str]:  # noqa: C901, PLR0911 - one line a type
     if value is None:
-        return b"n", ""
+        return "n", ""
     if isinstance(value, bool):
-        return b"b", str(int(value))
+        return "b", str(int(value))
     if isinstance(value, int):
-        return b"i", str(int(value))
+        return "i", str(int(value))
     if isinstance(value, str):
-        return b"s", str(value)
+        return "s", str(value)
     if isinstance(value, dt.datetime):
-        return b"t", (value.astimezone(dt.UTC) if value.tzinfo else value).isoformat()
+        return "t", (value.astimezone(dt.UTC) if value.tzinfo else value).isoformat()
     if isinstance(value, dt.date):
-        return b"d", value.isoformat()
+        return "d", str((value - EPOCH).days)
     if isinstance(value, Decimal):
-        return b"m", f"{value.normalize(EXACT) or 0:f}"
+        return "m", f"{value.normalize(EXACT) or 0:f}"
     if isinstance(value, uuid.UUID):
-        return b"u", value.hex
+        return "u", value.hex
     raise TypeError(f"A dimension value of type {type(value).__name__} cannot identify a bucket: {value!r}.")

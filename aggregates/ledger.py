@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import deltas, images, transactions, undo
+from aggregates import capture, deltas, images, transactions, undo
 from aggregates.applying import Applier
 from aggregates.capture import Captured
 from aggregates.definitions import Scope
@@ -35,7 +36,7 @@ class Ledger:
         self._log = TransactionLog(connection, self._committed)
         self.applier = Applier(self.using, self._log)
         self._open: list[Write] = []
-        self._queued: dict[Scope, set[Any]] = {}
+        self._queued: dict[Scope, list[models.Model]] = {}
         # In front: on leaving, Django's execute_wrapper() takes off the last one, whose ever it is.
         connection.execute_wrappers.insert(0, self._before_statement)
 
@@ -77,7 +78,7 @@ class Ledger:
         keys = keys_of(scope, instance)
         write = self._latest(InstanceSave, scope, lambda write: write.keys == keys)
         if write is not None and not write.is_read:
-            self._open.remove(write)  # no column of this table was written
+            self._open.remove(write)  # no column of this table was written, or its totals with it
             return
         if write is None or not (created or write.existed or write.disturbed):
             self._refuse_new_key(scope, instance, keys)
@@ -95,6 +96,12 @@ class Ledger:
                 f"The key of {scope.model._meta.label} {instance.pk} was set by a receiver of pre_save, after its "
                 "stored row was looked for: set it before save()."
             )
+
+    def applied(self, write: InstanceSave, keys: Iterable[UUID]) -> None:
+        """Take in that a save's statement has written its totals, with these keys: nothing is left to account for."""
+        self.applier.changed(write.scope.definition, keys)
+        for other in self._overlapping(write):
+            other.account(other.stored())
 
     def saves_of(self, instance: models.Model, model: type[models.Model], since: int) -> list[InstanceSave]:
         """Return the open saves of an instance, since a moment, of which a row of ``model`` is all there is to read."""
@@ -116,7 +123,7 @@ class Ledger:
 
     def queue_delete(self, scope: Scope, instance: models.Model) -> None:
         """Note a row that the collector will delete; all of them are read in one statement."""
-        self._queued.setdefault(scope, set()).update(keys_of(scope, instance))
+        self._queued.setdefault(scope, []).append(instance)
 
     def end_delete(self, scope: Scope, instance: models.Model) -> None:
         """Note that a row is gone, and apply the delta of all once the last one is."""
@@ -152,8 +159,16 @@ class Ledger:
         queued, self._queued = self._queued, {}
         # Parents before children, as every writer.
         for scope in sorted(queued, key=lambda scope: scope.definition.scopes.index(scope)):
-            locked = images.lock(scope, self.using, queued[scope])
-            self._begin(CollectedDelete(self, scope, queued[scope], locked.image))
+            keys = frozenset().union(*(keys_of(scope, instance) for instance in queued[scope]))
+            self._begin(CollectedDelete(self, scope, keys, self._taken(scope, keys)))
+
+    def _taken(self, scope: Scope, keys: frozenset[Any]) -> deltas.Image:
+        """Lock rows that are about to be deleted; return what of them the totals hold from now on."""
+        if self.applier.holds_back or not capture.can_take(scope, self.using):
+            return images.lock(scope, self.using, keys).image
+        captured = capture.take(scope, self.using, keys)
+        self.applier.changed(scope.definition, captured.keys)
+        return {}
 
     # Set writes: one call opens and closes.
 
@@ -172,15 +187,21 @@ class Ledger:
         with self._settling(writes):
             yield keys
 
-    def capturing(self, scope: Scope, write: Callable[[], Captured]) -> int:
-        """Run a set write that tells by how much its buckets change, apply that, and return how many rows it wrote."""
+    def capturing(self, scope: Scope, write: Callable[[bool], Captured]) -> int:
+        """Run a set write that tells by how much its buckets change, and return how many rows it wrote.
+
+        The write is told whether to apply that itself.
+        """
         self._read_queue()
         open_ = [other for other in self._read() if other.scope.definition is scope.definition]
         with transaction.mark_for_rollback_on_error(self.using):
             for other in open_:
                 other.settle(other.stored())
-            captured = write()
-            self.applier.apply(scope.definition, captured.delta)
+            captured = write(not self.applier.holds_back)
+            if captured.delta is None:
+                self.applier.changed(scope.definition, captured.keys)
+            else:
+                self.applier.apply(scope.definition, captured.delta)
             for other in open_:
                 other.account(other.stored())
         return captured.rows
@@ -257,11 +278,12 @@ _ledgers: WeakKeyDictionary[BaseDatabaseWrapper, Ledger] = WeakKeyDictionary()
 
 def of(using: str) -> Ledger:
     """Return the ledger of this thread's connection; raise OutsideTransaction outside one."""
-    transactions.require(using)
     connection = connections[using]
-    if connection not in _ledgers:
-        _ledgers[connection] = Ledger(connection)
-    ledger = _ledgers[connection]
+    if not connection.in_atomic_block:
+        transactions.require(using)  # raises
+    ledger = _ledgers.get(connection)
+    if ledger is None:
+        ledger = _ledgers[connection] = Ledger(connection)
     ledger.begin_transaction()
     return ledger
 

@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models, router, transaction
-from django.db.models import sql
 
-from aggregates import ledger, returning, transactions
+from aggregates import combined, ledger, returning, transactions
 from aggregates.exceptions import ReadOnlyTotals
 from aggregates.querysets import TrackedManager
 from aggregates.writes import InstanceSave
@@ -130,12 +129,17 @@ class Tracked(models.Model):
         if not saves:
             parent: Any = super()
             return parent._do_insert(manager, using, fields, returning_fields, raw)  # noqa: SLF001 - as above
-        query = sql.InsertQuery(manager.model)
-        query.insert_values(fields, [self], raw=raw)
-        values, changes = returning.insert(query, using, returning_fields, [save.scope.definition for save in saves])
+        values = [(f, getattr(self, f.attname) if raw else f.pre_save(self, add=True)) for f in fields]
+        definitions = [save.scope.definition for save in saves]
+        book = ledger.of(using)
+        if not book.applier.holds_back and combined.can_insert(definitions, values, using):
+            given, keys = combined.insert(manager.model, using, values, returning_fields, definitions[0])
+            book.applied(saves[0], keys)
+            return given
+        given, changes = returning.insert(manager.model, using, values, returning_fields, definitions)
         for save, change in zip(saves, changes, strict=True):
             save.wrote(change.before, change.after)
-        return values
+        return given
 
     def _do_update(  # type: ignore[override]  # the stubs have the signature of Django 6
         self,
@@ -153,7 +157,14 @@ class Tracked(models.Model):
             return bool(
                 parent._do_update(base_qs, using, pk_val, values, update_fields, forced_update)  # noqa: SLF001 - as above
             )
-        changes = returning.update(base_qs, pk_val, values, [save.scope.definition for save in saves])
+        given = [(field, value) for field, _model, value in values]
+        definitions = [save.scope.definition for save in saves]
+        book = ledger.of(using)
+        if not book.applier.holds_back and combined.can_update(definitions, given, using):
+            found, keys = combined.update(base_qs, pk_val, given, definitions[0])
+            book.applied(saves[0], keys)
+            return found
+        changes = returning.update(base_qs, pk_val, given, definitions)
         for save, change in zip(saves, changes, strict=False):
             save.wrote(change.before, change.after)
         return bool(changes)

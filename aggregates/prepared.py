@@ -38,12 +38,15 @@ class Statement:
 
     def rows(self, definition: Definition, using: str, key: Any) -> list[list[Any]]:
         """Return the rows with that primary key: one, or none."""
-        connection = connections[using]
-        pk: Any = definition.source._meta.pk
-        prepared = pk.get_db_prep_value(key, connection)
-        with connection.cursor() as cursor:
-            cursor.execute(self.sql, tuple(prepared if param is PLACE else param for param in self.params))
+        with connections[using].cursor() as cursor:
+            cursor.execute(self.sql, self.given(definition, using, key))
             return [self.converted(list(row), using) for row in cursor.fetchall()]
+
+    def given(self, definition: Definition, using: str, key: Any) -> tuple[Any, ...]:
+        """Return the parameters for that primary key."""
+        pk: Any = definition.source._meta.pk
+        prepared = pk.get_db_prep_value(key, connections[using])
+        return tuple(prepared if param is PLACE else param for param in self.params)
 
     def converted(self, row: list[Any], using: str) -> list[Any]:
         """Turn each column of a row into a Python value, in place."""
@@ -62,7 +65,7 @@ class Returned(Statement):
 
 
 _statements: dict[tuple[Definition, str, Build], Statement] = {}
-_returned: dict[tuple[Definition, str, Build], Returned] = {}
+_returned: dict[tuple[Definition, str, Build, str], Returned] = {}
 
 
 def statement(definition: Definition, using: str, build: Build) -> Statement:
@@ -75,11 +78,14 @@ def statement(definition: Definition, using: str, build: Build) -> Statement:
     return _statements[known]
 
 
-def returned(definition: Definition, using: str, build: Build) -> Returned:
-    """Return the columns of that query by themselves."""
-    known = (definition, using, build)
+def returned(definition: Definition, using: str, build: Build, row: str) -> Returned:
+    """Return the columns of that query by themselves; of the ``row`` that a statement knows by this name, if any."""
+    known = (definition, using, build, row)
     if known not in _returned:
-        compiler = build(definition, using).query.get_compiler(using=using)
+        query = build(definition, using).query
+        if row:
+            query.change_aliases({query.get_initial_alias(): row})
+        compiler = query.get_compiler(using=using)
         compiler.as_sql()
         columns = [compiled for _column, compiled, _alias in compiler.select]
         text, params = ", ".join(sql for sql, _params in columns), [value for _sql, each in columns for value in each]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar, cast
 
 from django.db import connections, models, transaction
@@ -11,7 +11,7 @@ from django.db.models.constants import OnConflict
 from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
 
-from aggregates import capture, conflicts, historical, ledger, receivers, registry, transactions
+from aggregates import capture, conflicts, historical, ledger, receivers, registry, statements, transactions
 from aggregates.batches import batched
 from aggregates.definitions import Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
@@ -28,7 +28,7 @@ class TrackedQuerySet(models.QuerySet[M]):
     _inserted: Collection[Any] = ()
     """Keys of the rows that the last insert that ignored conflicts put in."""
 
-    def _tracked(self) -> list[Scope]:
+    def _tracked(self) -> Sequence[Scope]:
         if historical.is_historical(self.model):
             historical.refuse(self.model, self.db)
         return registry.watching(self.model)
@@ -55,7 +55,9 @@ class TrackedQuerySet(models.QuerySet[M]):
 
         def operation() -> int:
             if capture.applies(scopes, self):
-                return ledger.of(self.db).capturing(scopes[0], lambda: capture.update(scopes[0], self, kwargs))
+                return ledger.of(self.db).capturing(
+                    scopes[0], lambda adding: capture.update(scopes[0], self, kwargs, adding=adding)
+                )
             with ledger.of(self.db).rewriting(scopes, self) as keys:
                 return self._update_rows(scopes[0], keys, kwargs)
 
@@ -69,17 +71,20 @@ class TrackedQuerySet(models.QuerySet[M]):
         if not connections[self.db].features.has_select_for_update:
             # SQLite has one writer, this one: no row can have joined since the rows were read.
             return super().update(**kwargs)
-        return super(TrackedQuerySet, self.filter(**{f"{scope.model._meta.pk.name}__in": keys})).update(**kwargs)
+        rows = self.filter(**{f"{scope.model._meta.pk.name}__in": statements.any_of(scope.model, keys, self.db)})
+        return super(TrackedQuerySet, rows).update(**kwargs)
 
     def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:
         """Update the given fields of the instances; see Django's ``bulk_update``."""
-        objs = tuple(objs)
+        objs, fields = tuple(objs), list(fields)
         self._for_write = True
         update = super().bulk_update
 
         def operation() -> int:
+            # In each statement a key for each row, and key and value for each of its fields.
+            limit = statements.most_rows(1 + 2 * len(fields), batch_size, self.db)
             with ledger.of(self.db).applier.batching():
-                return update(objs, fields, batch_size)
+                return update(objs, fields, limit)
 
         return transactions.run(operation, using=self.db)
 
@@ -119,7 +124,9 @@ class TrackedQuerySet(models.QuerySet[M]):
 
         def operation() -> int:
             if capture.applies(scopes, rows):
-                return ledger.of(rows.db).capturing(scopes[0], lambda: capture.delete(scopes[0], rows))
+                return ledger.of(rows.db).capturing(
+                    scopes[0], lambda adding: capture.delete(scopes[0], rows, adding=adding)
+                )
             with ledger.of(rows.db).rewriting(scopes, rows) as keys:
                 parts = [rows.filter(pk__in=batch) for batch in batched(keys, KEYS_A_STATEMENT)]
                 return sum(super(TrackedQuerySet, part)._raw_delete(rows.db) for part in parts)
@@ -227,8 +234,9 @@ class TrackedQuerySet(models.QuerySet[M]):
         unique_fields: Any = None,
     ) -> Any:
         if on_conflict != OnConflict.IGNORE or not self._tracked():
+            limit = statements.most_rows(len(fields), batch_size, self.db)
             return super()._batched_insert(  # type: ignore[misc]
-                objs, fields, batch_size, on_conflict, update_fields, unique_fields
+                objs, fields, limit, on_conflict, update_fields, unique_fields
             )
         limit = min(max(connections[self.db].ops.bulk_batch_size(fields, objs), 1), conflicts.ROWS_AN_INSERT)
         for batch in batched(objs, min(batch_size or limit, limit)):

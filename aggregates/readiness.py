@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import cache
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models, router
 from django.db.models.signals import post_migrate
 from django.utils import timezone
 
-from aggregates import drift, registry
+from aggregates import chunks, drift, registry
 from aggregates.definitions import Definition, Rollup
 from aggregates.drift import Comparison
 
 
 def ready(definition: Definition, *, using: str = DEFAULT_DB_ALIAS) -> dict[str, int]:
     """Return the ready rollups by name, with the number of buckets each had when last compared."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(*_states(definition, using))
+        found = cursor.fetchall()
+    fingerprints = definition.fingerprints
+    return {name: buckets for name, fingerprint, buckets in found if fingerprints.get(name) == fingerprint}
+
+
+@cache
+def _states(definition: Definition, using: str) -> tuple[str, tuple[Any, ...]]:
+    """Return text and parameters of the query for them: each read asks, and compiling it took half of the time."""
     from aggregates.models import RollupState
 
     states = RollupState.objects.using(using).filter(totals=definition.label)
-    fingerprints = definition.fingerprints
-    return {
-        name: buckets
-        for name, fingerprint, buckets in states.values_list("rollup", "fingerprint", "buckets")
-        if fingerprints.get(name) == fingerprint
-    }
+    query = states.values_list("rollup", "fingerprint", "buckets").query
+    text, params = query.get_compiler(using=using).as_sql()
+    return text, tuple(params)
 
 
 def mark(definition: Definition, rollup: Rollup, *, buckets: int, at: dt.datetime, using: str) -> None:
@@ -46,12 +54,13 @@ class Clean:
         self._using = using
         self._buckets: dict[Rollup, int] = dict.fromkeys(definition.rollups, 0)
 
-    def note(self, rollup: Rollup, comparison: Comparison) -> None:
-        """Take in what a chunk of the rollup was found to hold in the end."""
-        if comparison.drift:
-            self._buckets.pop(rollup, None)
-        elif rollup in self._buckets:
-            self._buckets[rollup] += comparison.buckets
+    def note(self, comparison: Comparison) -> None:
+        """Take in what a chunk, or a part of it, was found to hold in the end."""
+        for finding in comparison.drift:
+            self._buckets.pop(finding.rollup, None)
+        for rollup, buckets in comparison.counts.items():
+            if rollup in self._buckets:
+                self._buckets[rollup] += buckets
 
     def mark_ready(self, *, at: dt.datetime) -> None:
         """Mark every rollup ready of which all chunks were clean."""
@@ -80,7 +89,7 @@ def _mark_empty(sender: Any, using: str, **_signal: Any) -> None:
         if not _is_empty(definition.source, using):
             continue
         for rollup in set(definition.rollups) - {definition.rollup(name) for name in ready(definition, using=using)}:
-            comparison = drift.compare(definition, drift.whole(rollup), using=using)
+            comparison = drift.compare(definition, chunks.whole(rollup), using=using)
             if not comparison.drift:
                 mark(definition, rollup, buckets=0, at=timezone.now(), using=using)
 

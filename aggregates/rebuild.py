@@ -7,17 +7,20 @@ would add it twice; a correction therefore applies only to the generation it was
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from aggregates import conf, drift, folding, ledger, readiness, runs, store, transactions
+from aggregates import chunks, conf, drift, folding, ledger, readiness, runs, store, transactions
 from aggregates.batches import batched
+from aggregates.chunks import Chunk
 from aggregates.definitions import Definition
-from aggregates.drift import Chunk, Comparison, Finding
+from aggregates.drift import Comparison, Finding
 from aggregates.exceptions import AggregatesError
 from aggregates.models import Run
 
 CORRECTIONS_A_TRANSACTION = 500
+NOTHING = Comparison({}, [])
 PASSES = 10  # a pass may find what another rebuild, or a repaired row, has left to do
 
 
@@ -42,68 +45,89 @@ class Options:
 def rebuild(
     definition: Definition, options: Options, *, using: str, clock: runs.Clock
 ) -> Iterator[tuple[Run, Comparison]]:
-    """Correct every chunk; yield the run, and what was found, after each.
+    """Correct every chunk; yield the run, and what was found, a bounded number of findings at a time.
 
     Safe while writers run, beside other rebuilds, and to break off: what was corrected stays, and
     the next run does the rest. Raises NotRepaired where drift does not go away.
     """
-    chunks = drift.plan(definition, using=using, batch_size=options.batch_size or conf.current().BATCH_SIZE)
+    planned = chunks.plan(definition, using=using, batch_size=options.batch_size or conf.current().BATCH_SIZE)
     asked = {"from_scratch": options.from_scratch, "dry_run": options.dry_run}
     with runs.recorded(
-        definition, Run.Kind.REBUILD, using=using, clock=clock, chunks=len(chunks), options=asked
+        definition, Run.Kind.REBUILD, using=using, clock=clock, chunks=len(planned), options=asked
     ) as run:
         clean = readiness.Clean(definition, using=using)
         if not options.dry_run:
             folding.drop_undeclared(definition, using=using)
             readiness.forget_undeclared(definition, using=using)
-        for chunk in chunks:
-            found, corrected, left = _chunk(definition, chunk, options, using)
-            clean.note(chunk.rollup, left)
-            runs.progress(run, definition, found, corrected=corrected, at=clock())
-            yield run, found
+        for chunk in planned:
+            for found, corrected in _chunk(definition, chunk, options, using, clean):
+                runs.progress(run, definition, found, corrected=corrected, at=clock())
+                yield run, found
+            runs.chunk_done(run, at=clock())
         clean.mark_ready(at=run.started_at)
 
 
-def _chunk(definition: Definition, chunk: Chunk, options: Options, using: str) -> tuple[Comparison, int, Comparison]:
-    """Return what was found in a chunk, how many corrections were applied, and what is left."""
-    found = drift.compare(definition, chunk, using=using)
+Found = tuple[Comparison, int]
+"""What was found in a chunk, or a part of it, and how many corrections were applied."""
+
+
+def _chunk(
+    definition: Definition, chunk: Chunk, options: Options, using: str, clean: readiness.Clean
+) -> Iterator[Found]:
     if options.dry_run:
-        return found, 0, found
-    corrected, left = 0, found
-    if found.drift or options.from_scratch:
-        corrected, left = _mend(definition, chunk, found, using)
+        for part in drift.parts(definition, chunk, using=using):
+            clean.note(part)
+            yield part, 0
+        return
+    if options.from_scratch:
+        folding.refile(definition, chunk, using=using)
+    yield from _mended(definition, chunk, using, clean, refiled=options.from_scratch)
     folding.fold(definition, chunk, using=using, wait=options.from_scratch)
-    return found, corrected, left
 
 
-def _mend(definition: Definition, chunk: Chunk, found: Comparison, using: str) -> tuple[int, Comparison]:
-    """Correct a chunk until it is clean; return how many corrections it took, and the clean result."""
-    corrected = 0
-    for _ in range(PASSES):
-        if folding.refile(definition, chunk, using=using):
-            found = drift.compare(definition, chunk, using=using)
-        if not found.drift:
-            return corrected, found
-        for batch in batched(found.drift, CORRECTIONS_A_TRANSACTION):
-            corrected += _correct(definition, batch, using)
-        found = drift.compare(definition, chunk, using=using)
-    if found.drift:
-        raise NotRepaired(
-            f"{len(found.drift)} buckets of {definition.label} still drift after {PASSES} passes: stop what writes "
-            "the source or the totals behind the engine's back, then rebuild again."
-        )
-    return corrected, found
+def _mended(
+    definition: Definition, chunk: Chunk, using: str, clean: readiness.Clean, *, refiled: bool = False
+) -> Iterator[Found]:
+    """Correct a chunk, and compare it again, until it is clean.
+
+    ``refiled`` says that every row is known to be under its key.
+    """
+    for number in range(PASSES + 1):
+        drifted, moved = 0, 0
+        for part in drift.parts(definition, chunk, using=using):
+            drifted += len(part.drift)
+            if part.drift and not refiled:
+                # Their generations are not those of the rows that corrections would meet: compare again first.
+                refiled, moved = True, folding.refile(definition, chunk, using=using)
+            corrected = 0 if moved or number == PASSES else _correct(definition, part.drift, using)
+            # What a later pass finds was counted before, or is none of this run's finding.
+            yield (part if not number else NOTHING), corrected
+        if not drifted:
+            clean.note(part)
+            return
+    raise NotRepaired(
+        f"{drifted} buckets of {definition.label} still drift after {PASSES} passes: stop what writes "
+        "the source or the totals behind the engine's back, then rebuild again."
+    )
 
 
-def _correct(definition: Definition, findings: list[Finding], using: str) -> int:
+def _correct(definition: Definition, findings: Sequence[Finding], using: str) -> int:
+    """Apply the corrections that follow from findings, in transactions short enough for writers not to wait.
+
+    Rollup by rollup: what is read together is then stored together.
+    """
+    ordered = sorted(findings, key=lambda finding: finding.rollup.name)
+    return sum(
+        transactions.run(partial(_apply, definition, batch, using), using=using)
+        for batch in batched(ordered, CORRECTIONS_A_TRANSACTION)
+    )
+
+
+def _apply(definition: Definition, findings: list[Finding], using: str) -> int:
     rows = [
         store.Row(finding.rollup, finding.values, finding.difference, generation=finding.generation + 1)
         for finding in findings
     ]
-
-    def correct() -> int:
-        applied = store.correct(definition, using, rows)
-        ledger.of(using).applier.changed(definition, (row.key for row in rows))
-        return applied
-
-    return transactions.run(correct, using=using)
+    applied = store.correct(definition, using, rows)
+    ledger.of(using).applier.changed(definition, (row.key for row in rows))
+    return applied

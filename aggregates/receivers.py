@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.apps import apps
@@ -24,13 +25,19 @@ def connect() -> None:
             signals.post_delete.connect(after_delete, sender=model, dispatch_uid="aggregates")
 
 
-def _announced(model: type[models.Model]) -> list[Scope]:
-    """Return what a delete signal of ``model`` announces.
+def _announced(model: type[models.Model]) -> tuple[Scope, ...]:
+    """Return what a delete signal of ``model`` announces."""
+    return _own(model, registry.watching(model))
+
+
+@lru_cache  # a cascade asks twice a row
+def _own(model: type[models.Model], scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+    """Return the scopes of the model's own table.
 
     Deleting a multi-table child announces its parent as well, which is when the parent's row goes, if it does.
     """
     concrete = model._meta.concrete_model
-    return [scope for scope in registry.watching(model) if scope.model._meta.concrete_model is concrete]
+    return tuple(scope for scope in scopes if scope.model._meta.concrete_model is concrete)
 
 
 def is_own(receiver: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from weakref import WeakKeyDictionary
 
 from django.apps import apps
 from django.db import models
@@ -13,6 +14,8 @@ from aggregates.exceptions import DeclarationError
 
 _definitions: dict[str, Definition] = {}
 _broken: dict[str, DeclarationError] = {}
+# What each model was found to be watched by, among which definitions: each write asks several times.
+_watching: WeakKeyDictionary[type[models.Model], tuple[dict[str, Definition], tuple[Scope, ...]]] = WeakKeyDictionary()
 
 
 def load() -> None:
@@ -21,6 +24,7 @@ def load() -> None:
 
     _definitions.clear()
     _broken.clear()
+    _watching.clear()
     for model in apps.get_models():
         if issubclass(model, Totals) and not model._meta.proxy:
             try:
@@ -54,12 +58,19 @@ def definition(totals: type[models.Model] | str) -> Definition:
     return _definitions[label]
 
 
-def watching(model: type[models.Model]) -> list[Scope]:
+def watching(model: type[models.Model]) -> tuple[Scope, ...]:
     """Return what writes to rows of a model can change: proxies and multi-table children count as what they are."""
+    known = _watching.get(model)
+    if known is None or known[0] is not _definitions:
+        known = _watching[model] = _definitions, _found(model)
+    return known[1]
+
+
+def _found(model: type[models.Model]) -> tuple[Scope, ...]:
     concrete = model._meta.concrete_model
-    return [
+    return tuple(
         scope
         for definition in _definitions.values()
         for scope in definition.scopes
         if concrete is not None and issubclass(concrete, scope.model._meta.concrete_model or scope.model)
-    ]
+    )

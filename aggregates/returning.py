@@ -11,13 +11,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.db import connections, models
-from django.db.models import sql
 from django.db.models.expressions import RawSQL
 
-from aggregates import deltas, images, prepared
+from aggregates import deltas, images, prepared, single
 from aggregates.definitions import Definition
+from aggregates.single import Values
 
 READ = RawSQL("SELECT b0 FROM before", ())  # the key is the first column read
+TELLS_OLD = 180_000  # the version of PostgreSQL whose UPDATE returns what a row was, too
 
 
 class Change(NamedTuple):
@@ -37,53 +38,57 @@ def is_exact(using: str) -> bool:
 
 
 def insert(
-    query: sql.InsertQuery, using: str, asked: Sequence[Any], definitions: Sequence[Definition]
+    model: type[models.Model], using: str, values: Values, asked: Sequence[Any], definitions: Sequence[Definition]
 ) -> tuple[list[Any], list[Change]]:
     """Insert one row; return the values of the fields asked for, and a change for each definition."""
-    compiler: Any = query.get_compiler(using=using)
-    compiler.returning_fields = list(asked)
-    ((statement, params),) = compiler.as_sql()
+    statement, params = single.insert(model, using, values)
     columns = [images.returned(definition, using) for definition in definitions]
-    row = _executed(
-        f"{statement}{',' if asked else ' RETURNING'} {_list(columns)}", [*params, *_params(columns)], using
-    )
-    given, rest = row[: len(asked)], row[len(asked) :]
-    converters = compiler.get_converters([field.get_col(query.get_meta().db_table) for field in asked])
-    (converted,) = compiler.apply_converters([given], converters) if converters else [given]
-    return [list(converted)] if asked else [], [
-        Change({}, after) for after in _images(rest, columns, definitions, using)
-    ]
+    listed = [*(single.quoted(using, field.column) for field in asked), _list(columns)]
+    row = single.executed(f"{statement} RETURNING {', '.join(listed)}", [*params, *_params(columns)], using)
+    answer, rest = row[: len(asked)], row[len(asked) :]
+    changes = [Change({}, after) for after in _images(rest, columns, definitions, using)]
+    return single.converted(answer, asked, using), changes
 
 
-def update(rows: models.QuerySet[Any], key: Any, values: Any, definitions: Sequence[Definition]) -> list[Change]:
-    """Update the row with that key, locked and read before; return a change for each definition, or none without a row.
-
-    The update finds its row by what was read, so the database cannot do it first.
-    """
-    connection = connections[rows.db]
-    pk: Any = rows.model._meta.pk
-    query: Any = rows.filter(pk=READ).query.chain(sql.UpdateQuery)
-    query.add_update_fields(values)
-    query.annotations = {}
-    update, params = query.get_compiler(using=rows.db).as_sql()
-    columns = [images.returned(definition, rows.db) for definition in definitions]
-    listed, width, given = _list(columns), sum(each.width for each in columns), _params(columns)
-    row = _executed(
-        f"WITH before ({_named('b', width)}) AS MATERIALIZED ("  # noqa: S608 - names of ours
-        f"SELECT {listed} FROM {_quoted(rows, rows.model._meta.db_table)} "
-        f"WHERE {_quoted(rows, pk.column)} = %s FOR UPDATE"
-        f"), after ({_named('a', width)}) AS ({update} RETURNING {listed}) SELECT before.*, after.* FROM before, after",
-        [*given, pk.get_db_prep_value(key, connection), *params, *given],
-        rows.db,
-    )
+def update(rows: models.QuerySet[Any], key: Any, values: Values, definitions: Sequence[Definition]) -> list[Change]:
+    """Update the row with that key; return a change for each definition, or none where there is no such row."""
+    connection: Any = connections[rows.db]
+    write = _returning_old if connection.pg_version >= TELLS_OLD else _reading_before
+    row = single.executed(*write(rows, key, values, definitions), rows.db)
     if not row:
         return []
+    columns = [images.returned(definition, rows.db) for definition in definitions]
+    width = len(row) // 2
     before, after = (_images(part, columns, definitions, rows.db) for part in (row[:width], row[width:]))
     return [Change(*images_) for images_ in zip(before, after, strict=True)]
 
 
-def _quoted(rows: models.QuerySet[Any], name: str) -> str:
-    return str(connections[rows.db].ops.quote_name(name))
+def _returning_old(
+    rows: models.QuerySet[Any], key: Any, values: Values, definitions: Sequence[Definition]
+) -> tuple[str, list[Any]]:
+    """Return an update that tells what the row was, and what it is."""
+    update, params = single.update(rows, key, values)
+    columns = [images.returned(definition, rows.db, row) for row in ("old", "new") for definition in definitions]
+    return f"{update} RETURNING {_list(columns)}", [*params, *_params(columns)]
+
+
+def _reading_before(
+    rows: models.QuerySet[Any], key: Any, values: Values, definitions: Sequence[Definition]
+) -> tuple[str, list[Any]]:
+    """Return an update of the row as it was read and locked.
+
+    The update finds its row by what was read, so the database cannot do it first.
+    """
+    pk: Any = rows.model._meta.pk
+    update, params = single.compiled_update(rows.filter(pk=READ), values)
+    columns = [images.returned(definition, rows.db) for definition in definitions]
+    listed, width, given = _list(columns), sum(each.width for each in columns), _params(columns)
+    table, column = single.quoted(rows.db, rows.model._meta.db_table), single.quoted(rows.db, pk.column)
+    return (
+        f"WITH before ({_named('b', width)}) AS MATERIALIZED ("  # noqa: S608 - names of ours
+        f"SELECT {listed} FROM {table} WHERE {column} = %s FOR UPDATE"
+        f"), after ({_named('a', width)}) AS ({update} RETURNING {listed}) SELECT before.*, after.* FROM before, after"
+    ), [*given, pk.get_db_prep_value(key, connections[rows.db]), *params, *given]
 
 
 @cache
@@ -91,18 +96,11 @@ def _named(letter: str, width: int) -> str:
     return ", ".join(f"{letter}{n}" for n in range(width))
 
 
-def _executed(statement: str, params: Sequence[Any], using: str) -> list[Any]:
-    """Return the row that a statement returned; an empty one where it wrote none."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(statement, params)
-        return list(cursor.fetchone() or ())
+def _list(columns: Sequence[prepared.Returned]) -> str:
+    return ", ".join([each.sql for each in columns])
 
 
-def _list(columns: list[prepared.Returned]) -> str:
-    return ", ".join(each.sql for each in columns)
-
-
-def _params(columns: list[prepared.Returned]) -> list[Any]:
+def _params(columns: Sequence[prepared.Returned]) -> list[Any]:
     return [value for each in columns for value in each.params]
 
 

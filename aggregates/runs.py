@@ -76,15 +76,21 @@ def was_interrupted(error: BaseException | None) -> bool:
 
 
 def progress(run: Run, definition: Definition, comparison: Comparison, *, corrected: int = 0, at: dt.datetime) -> None:
-    """Record that one more chunk is done."""
-    run.chunks_done += 1
+    """Record what was found, and how many corrections it took."""
     run.buckets += comparison.buckets
     run.drifted += len(comparison.drift)
     run.corrected += corrected
     run.heartbeat_at = at
     room = FINDINGS_KEPT - len(run.findings)
     run.findings += [reports.as_json(definition, finding) for finding in comparison.drift[:room]]
-    run.save(update_fields=["chunks_done", "buckets", "drifted", "corrected", "heartbeat_at", "findings"])
+    run.save(update_fields=["buckets", "drifted", "corrected", "heartbeat_at", "findings"])
+
+
+def chunk_done(run: Run, *, at: dt.datetime) -> None:
+    """Record that one more chunk is done."""
+    run.chunks_done += 1
+    run.heartbeat_at = at
+    run.save(update_fields=["chunks_done", "heartbeat_at"])
 
 
 def _end(run: Run, state: Run.State, at: dt.datetime) -> None:

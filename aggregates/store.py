@@ -15,7 +15,7 @@ from typing import Any
 from django.db import DatabaseError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import deltas, transactions, upsert
+from aggregates import deltas, statements, transactions, upsert
 from aggregates.batches import batched
 from aggregates.definitions import Definition, Rollup
 from aggregates.exceptions import TotalOutOfRange
@@ -26,6 +26,7 @@ ROWS_A_STATEMENT = 500
 ROWS_IN_ARRAYS = 10_000
 ROWS_WITHOUT_ARRAYS = 20  # so few are sent as quickly without
 LARGEST = 2**63 - 1
+Bounds = Sequence[tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,10 @@ def apply(definition: Definition, using: str, delta: deltas.Delta) -> list[uuid.
     """Add a delta to every rollup, in one upsert (per 500 rows); return the keys of the rows written."""
     transactions.require(using)
     connection = connections[using]
-    names = list(definition.dimensions)
     rows = []
     for rollup in definition.rollups:
         slot = _slot(connection, rollup)
-        positions = [names.index(name) for name in rollup.dimensions]
-        projected = deltas.project(delta, positions)
+        projected = deltas.project(delta, definition.places[rollup.name])
         rows += [Row(rollup, values, amounts, slot) for values, amounts in projected.items()]
     _write(definition, connection, upsert.adding(definition, connection), rows)
     return [row.key for row in rows]
@@ -66,17 +65,23 @@ def correct(definition: Definition, using: str, rows: Iterable[Row]) -> int:
     """
     transactions.require(using)
     connection = connections[using]
-    bounds = [_bounds(definition.column(name), connection) for name in definition.measures]
-    cut = [
-        replace(row, amounts=tuple(min(max(a, low), high) for a, (low, high) in zip(row.amounts, bounds, strict=True)))
-        for row in rows
-    ]
+    cut = _cut(list(rows), [_bounds(definition.column(name), connection) for name in definition.measures])
     statement = upsert.correcting(definition, connection)
     if statement.counts:
         return _write(definition, connection, statement, cut)
     current = _current(definition, using, cut)
     _write(definition, connection, statement, current)
     return len(current)
+
+
+def _cut(rows: list[Row], bounds: Bounds) -> list[Row]:
+    columns = zip(*(row.amounts for row in rows), strict=True)
+    if all(low <= min(column) and max(column) <= high for column, (low, high) in zip(columns, bounds, strict=False)):
+        return rows
+    return [
+        replace(row, amounts=tuple(min(max(a, low), high) for a, (low, high) in zip(row.amounts, bounds, strict=True)))
+        for row in rows
+    ]
 
 
 def _current(definition: Definition, using: str, rows: list[Row]) -> list[Row]:
@@ -156,16 +161,16 @@ def at_slot_0(definition: Definition, stored: Iterable[Stored]) -> list[Row]:
 
 def _write(definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, rows: list[Row]) -> int:
     written = 0
-    ordered = sorted(rows, key=lambda row: row.key)
+    ordered = sorted(rows, key=lambda row: row.key.int)
     for sql, params, batch in _statements(definition, connection, statement, ordered):
         try:
             with connection.cursor() as cursor:
                 cursor.execute(sql, params)
                 written += cursor.rowcount
         except DatabaseError as error:
-            if not _is_out_of_range(error):
+            if not is_out_of_range(error):
                 raise
-            raise _out_of_range(definition, batch) from error
+            raise out_of_range(definition, batch) from error
     return written
 
 
@@ -178,8 +183,7 @@ def _statements(
     """Yield text and parameters of the statements that write the rows, and which rows each writes."""
     if statement.arrays and len(rows) > ROWS_WITHOUT_ARRAYS:
         for batch in batched(rows, ROWS_IN_ARRAYS):
-            columns = zip(*(_prepared(connection, definition, statement.fields, row) for row in batch), strict=True)
-            yield statement.of_arrays(), [list(column) for column in columns], batch
+            yield statement.of_arrays(), _columns(connection, definition, statement.fields, batch), batch
         return
     for batch in batched(rows, ROWS_A_STATEMENT):
         forms = [statement.forms[row.rollup.name] for row in batch]
@@ -195,7 +199,50 @@ def _prepared(
     connection: BaseDatabaseWrapper, definition: Definition, fields: Iterable[models.Field[Any, Any]], row: Row
 ) -> list[Any]:
     """Return the values of a row's columns as the database takes them."""
-    given = {
+    given = _given(definition, row)
+    try:
+        return [_stored(field, given.get(field.name), connection) for field in fields]
+    except ValueError as error:
+        raise out_of_range(definition, [row]) from error
+
+
+def _columns(
+    connection: BaseDatabaseWrapper, definition: Definition, fields: Iterable[models.Field[Any, Any]], rows: list[Row]
+) -> list[str]:
+    """Return the same of many rows as an array a column, in which most values come again and again."""
+    given = [_given(definition, row) for row in rows]
+    try:
+        return [_column(field, [each.get(field.name) for each in given], connection) for field in fields]
+    except ValueError as error:
+        culprits = [row for row in rows if not _fits(connection, definition, row)]
+        raise out_of_range(definition, culprits) from error
+
+
+def _column(field: models.Field[Any, Any], values: list[Any], connection: BaseDatabaseWrapper) -> str:
+    def text(value: Any) -> str:
+        return statements.element(_stored(field, value, connection))
+
+    if isinstance(field, models.DateTimeField):  # equal ones may be an hour apart, when a clock is put back
+        return statements.array([text(value) for value in values])
+    texts = {value: text(value) for value in set(values)}
+    return statements.array([texts[value] for value in values])
+
+
+def _stored(field: models.Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
+    return None if value is None else field.get_db_prep_save(value, connection)
+
+
+def _fits(connection: BaseDatabaseWrapper, definition: Definition, row: Row) -> bool:
+    try:
+        _prepared(connection, definition, definition.totals._meta.concrete_fields, row)
+    except TotalOutOfRange:
+        return False
+    return True
+
+
+def _given(definition: Definition, row: Row) -> dict[str, Any]:
+    """Return what is proposed for a row's columns; what is missing is NULL."""
+    return {
         "id": row.key,
         "rollup": row.rollup.name,
         "slot": row.slot,
@@ -203,16 +250,10 @@ def _prepared(
         **dict(zip(row.rollup.dimensions, row.values, strict=True)),
         **dict(zip(definition.measures, row.amounts, strict=True)),
     }
-    try:
-        return [
-            None if (value := given.get(field.name)) is None else field.get_db_prep_save(value, connection)
-            for field in fields
-        ]
-    except ValueError as error:
-        raise _out_of_range(definition, [row]) from error
 
 
-def _is_out_of_range(error: DatabaseError) -> bool:
+def is_out_of_range(error: DatabaseError) -> bool:
+    """Return whether a statement failed because a number was too large for its column."""
     cause = error.__cause__
     return (
         getattr(cause, "sqlstate", None) == "22003"  # PostgreSQL: numeric_value_out_of_range
@@ -221,11 +262,12 @@ def _is_out_of_range(error: DatabaseError) -> bool:
     )
 
 
-def _out_of_range(definition: Definition, batch: list[Row]) -> TotalOutOfRange:
+def out_of_range(definition: Definition, batch: Sequence[Row] = ()) -> TotalOutOfRange:
+    """Return the error for totals that would leave their range, naming the first buckets of a batch."""
     buckets = [dict(zip(row.rollup.dimensions, row.values, strict=True)) for row in batch[:3]]
+    concerned = f" Buckets concerned: {buckets}{' …' if len(batch) > len(buckets) else ''}" if buckets else ""
     return TotalOutOfRange(
-        f"A total of {definition.label} would leave the range of its column, so nothing was written. "
-        f"Buckets concerned: {buckets}{' …' if len(batch) > len(buckets) else ''}"
+        f"A total of {definition.label} would leave the range of its column, so nothing was written.{concerned}"
     )
 
 

@@ -54,7 +54,7 @@ class TransactionLog:
         A rollback to a savepoint older than ``begin`` ends it as well: all that it knows is undone.
         """
         connection: Any = self._connection()
-        return not any(callback is self._transaction for _savepoints, callback, _robust in connection.run_on_commit)
+        return self._transaction not in [callback for _savepoints, callback, _robust in connection.run_on_commit]
 
     def begin(self) -> bool:
         """Return whether another transaction is open than at the last call, and begin to log it."""

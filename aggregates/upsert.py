@@ -12,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Func
 from django.db.models.expressions import Expression
 
+from aggregates import statements
 from aggregates.definitions import Definition, Rollup
 
 PLAIN = re.compile(r"[A-Za-z0-9_,. -]+")  # text that means the same in quotes on every database
@@ -147,9 +148,8 @@ def _form(definition: Definition, rollup: Rollup, *, corrects: bool) -> Form:
 def _arrays(fields: Iterable[models.Field[Any, Any]], connection: BaseDatabaseWrapper) -> str:
     if connection.vendor != "postgresql":
         return ""
-    # Without a length, to which a cast would cut.
-    types = [re.sub(r"\(.*\)", "", field.db_type(connection) or "") for field in fields]
-    return f"SELECT * FROM unnest({', '.join(f'%s::{type_}[]' for type_ in types)})"  # noqa: S608 - types of ours
+    arrays = ", ".join(f"%s::{statements.array_type(field, connection)}" for field in fields)
+    return f"SELECT * FROM UNNEST({arrays})"  # noqa: S608 - types of ours
 
 
 def _tail(definition: Definition, connection: BaseDatabaseWrapper, sets: dict[str, str], guard: str) -> str:

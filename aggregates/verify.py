@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aggregates import conf, drift, folding, readiness, runs
+from aggregates import chunks, conf, drift, folding, readiness, runs
 from aggregates.definitions import Definition
 from aggregates.drift import Comparison
 from aggregates.models import Run
@@ -13,18 +13,19 @@ from aggregates.models import Run
 def verify(
     definition: Definition, *, using: str, clock: runs.Clock, batch_size: int | None = None
 ) -> Iterator[tuple[Run, Comparison]]:
-    """Compare every chunk; yield the run, and what was found, after each.
+    """Compare every chunk; yield the run, and what was found, a bounded number of findings at a time.
 
     A rollup without drift is ready from then on. Buckets spread over slots are folded on the way,
     which changes no sum.
     """
-    chunks = drift.plan(definition, using=using, batch_size=batch_size or conf.current().BATCH_SIZE)
-    with runs.recorded(definition, Run.Kind.VERIFY, using=using, clock=clock, chunks=len(chunks), options={}) as run:
+    planned = chunks.plan(definition, using=using, batch_size=batch_size or conf.current().BATCH_SIZE)
+    with runs.recorded(definition, Run.Kind.VERIFY, using=using, clock=clock, chunks=len(planned), options={}) as run:
         clean = readiness.Clean(definition, using=using)
-        for chunk in chunks:
-            comparison = drift.compare(definition, chunk, using=using)
+        for chunk in planned:
+            for comparison in drift.parts(definition, chunk, using=using):
+                clean.note(comparison)
+                runs.progress(run, definition, comparison, at=clock())
+                yield run, comparison
             folding.fold(definition, chunk, using=using)
-            clean.note(chunk.rollup, comparison)
-            runs.progress(run, definition, comparison, at=clock())
-            yield run, comparison
+            runs.chunk_done(run, at=clock())
         clean.mark_ready(at=run.started_at)

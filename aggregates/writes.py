@@ -119,9 +119,8 @@ def keys_of(scope: Scope, instance: models.Model) -> frozenset[Any]:
     A child in a table of its own may have another key than the row it extends.
     """
     field: Any = scope.model._meta.pk
-    link: Any = instance._meta.get_ancestor_link(scope.model)
     key = getattr(instance, field.attname)
-    if key is None and link is not None:
+    if key is None and (link := instance._meta.get_ancestor_link(scope.model)) is not None:
         key = getattr(instance, link.attname)
     return frozenset() if key is None or hasattr(key, "resolve_expression") else frozenset({field.to_python(key)})
 

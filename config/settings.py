@@ -69,6 +69,14 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # The same few statements again and again: parsed and planned once a connection, not once a write.
+    # Behind a pooler that hands out connections by the transaction: docs/how-to/postgresql.md.
+    DATABASES["default"]["OPTIONS"] = {
+        "server_side_binding": True,
+        "prepare_threshold": 5,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     # Texts are equal or not at all, nothing is stored altered, the clock tells UTC: docs/how-to/mariadb.md.
     DATABASES["default"]["OPTIONS"] = {

@@ -227,10 +227,22 @@ def _period(column: str, dimension: str) -> Any:
 
 
 class _SortKey(Func):
-    """A column to sort by. MariaDB takes rows read in the order of an index for sorted, also after it counted them."""
+    """A column of the answer to sort by, which each database wants to be told in another way.
+
+    MariaDB takes rows read in the order of an index for sorted, also after it counted them.
+    PostgreSQL takes two expressions for different where their values are sent apart from the text.
+    """
 
     template = "%(expressions)s"
     arity = 1
+
+    def __init__(self, column: str) -> None:
+        super().__init__(F(column))
+        self.column = column
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, Any]:
+        """Compile to the name of the column."""
+        return connection.ops.quote_name(self.column), ()
 
     def as_mysql(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, Any]:
         """Compile to an expression that no index is in the order of."""
@@ -243,7 +255,7 @@ def _ordering(question: Question, ordering: Collection[str]) -> list[Any]:
     by: dict[str, Any] = {}
     for term in (*ordering, *question.keys):
         column = term.removeprefix("-")
-        expression = measures.get(column) or _SortKey(F(f"key_{column}"))
+        expression = measures.get(column) or _SortKey(f"key_{column}")
         ordered = expression.desc(nulls_last=True) if term.startswith("-") else expression.asc(nulls_first=True)
         by.setdefault(column, ordered)
     return list(by.values())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from hypothesis import settings
+
+from aggregates import returning
 
 # pytest-randomly imports model_bakery, and with it a part of Django that fails when imported first: what was
 # loaded by then is no attribute of its package any more.
@@ -18,6 +22,27 @@ for name, module in list(sys.modules.items()):
 # A slow machine is no failure; the blob reproduces an example found elsewhere.
 settings.register_profile("project", deadline=None, print_blob=True)
 settings.load_profile("project")
+
+
+@pytest.fixture
+def values_in_the_text(transactional_db: None) -> Iterator[None]:
+    """Let Django put values into the text of statements on PostgreSQL, as it does unless told otherwise."""
+    usual = connections[DEFAULT_DB_ALIAS]
+    connections[DEFAULT_DB_ALIAS] = other = usual.copy()
+    other.settings_dict["OPTIONS"] = {}
+    yield
+    other.close()
+    connections[DEFAULT_DB_ALIAS] = usual
+
+
+UPDATES = ["told what the row was", "as before PostgreSQL 18"] if connection.vendor == "postgresql" else ["read"]
+
+
+@pytest.fixture(params=UPDATES)
+def each_update(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test with each form that the update of a save has on this database."""
+    if request.param == UPDATES[-1]:
+        monkeypatch.setattr(returning, "TELLS_OLD", math.inf)
 
 
 def pytest_report_header() -> str:

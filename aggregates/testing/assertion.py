@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.db import DEFAULT_DB_ALIAS, router
 
-from aggregates import drift, registry
+from aggregates import chunks, drift, registry
 from aggregates.definitions import Definition
 from aggregates.drift import Finding
 
@@ -29,8 +29,8 @@ def _drift(using: str) -> Iterator[tuple[Definition, Finding]]:
     for definition in registry.working():
         if not router.allow_migrate_model(using, definition.totals):
             continue  # its tables are in another database
-        for rollup in definition.rollups:
-            for finding in drift.compare(definition, drift.whole(rollup), using=using).drift:
+        for part in drift.parts(definition, chunks.whole(*definition.rollups), using=using):
+            for finding in part.drift:
                 yield definition, finding
 
 

@@ -62,7 +62,7 @@ def copy_table(using: str) -> None:
             return
         cursor.execute("SELECT sql FROM sqlite_master WHERE tbl_name = %s AND sql <> ''", [totals])
         for (sql,) in cursor.fetchall():
-            cursor.execute(sql.replace(totals, COPY).replace("expense_totals_by_owner", f"{COPY}_owner"))
+            cursor.execute(sql.replace(totals, COPY).replace("expense_totals_by", f"{COPY}_by"))
 
 
 def insert_select(using: str) -> float:

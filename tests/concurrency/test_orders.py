@@ -12,9 +12,10 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, connections, transaction
+from django.db.models.deletion import Collector
 from django.utils import timezone
 
-from aggregates import drift, registry, transactions
+from aggregates import chunks, drift, registry, transactions
 from aggregates.rebuild import Options, rebuild
 from expenses.models import Category, Expense, ExpenseTotals
 from tests.concurrency.threads import PATIENCE, session, sessions_that_wait_for_a_lock
@@ -104,7 +105,7 @@ class Repairer(Stepper):
             connections.close_all()
 
     def before_statement(self, execute, sql, params, many, context):
-        if "WITH sides" in sql or sql.startswith(f"INSERT INTO {quoted(ExpenseTotals)}"):
+        if "WITH fine" in sql or sql.startswith(f"INSERT INTO {quoted(ExpenseTotals)}"):
             self.pause()
         return execute(sql, params, many, context)
 
@@ -136,6 +137,15 @@ def updated(**values):
     return lambda: Expense.objects.filter(status="submitted").update(**values)
 
 
+def collected(*expenses):
+    def delete():
+        collector = Collector(using="default")
+        collector.collect(list(map(copy.copy, expenses)))
+        collector.delete()
+
+    return delete
+
+
 def inserted(owner, category):
     return lambda: Expense(
         owner=owner, category=category, amount=Decimal(3), currency="EUR", spent_on=dt.date(2026, 9, 9)
@@ -152,6 +162,7 @@ SCENARIOS = {
         changed(one, amount=50),
     ),
     "an update and an insert": lambda o, food, travel, one, two: (updated(amount=5), inserted(o, food)),
+    "a cascade and an update": lambda o, food, travel, one, two: (collected(one, two), updated(amount=5)),
     "two updates": lambda o, food, travel, one, two: (updated(category=travel), updated(status="approved")),
 }
 
@@ -172,7 +183,7 @@ def test_no_order_of_the_steps_of_two_writers_loses_anything(ledgers, scenario):
         assert_totals_match()
 
 
-REPAIRS = 4  # compare, correct, compare again, go on to the next rollup
+REPAIRS = 3  # compare, correct, compare again
 
 
 def rebuilt():
@@ -183,7 +194,7 @@ def rebuilt():
 def assert_no_false_alarm():
     definition = registry.definition(ExpenseTotals)
     for rollup in definition.rollups[1:]:  # the first is the one that is spoilt
-        assert not drift.compare(definition, drift.whole(rollup), using="default").drift
+        assert not drift.compare(definition, chunks.whole(rollup), using="default").drift
 
 
 @pytest.mark.guarantee("verify and rebuild beside writers", "exact")

@@ -40,6 +40,7 @@ def make(owner, **given):
 
 @pytest.mark.guarantee("two saves of one row", "exact")
 @pytest.mark.row_locks
+@pytest.mark.usefixtures("each_update")
 def test_a_save_waits_for_another_of_the_same_expense_and_leaves_no_drift(owner, buckets):
     expense = make(owner, category=buckets[0])
     first_saved = Gate()
@@ -64,6 +65,7 @@ def test_a_save_waits_for_another_of_the_same_expense_and_leaves_no_drift(owner,
 
 @pytest.mark.guarantee("two saves of one row", "exact")
 @pytest.mark.row_locks
+@pytest.mark.usefixtures("each_update")
 def test_a_draft_submitted_twice_at_once_is_counted_once(owner):
     expense = make(owner, status="draft")
     first_saved = Gate()
@@ -147,7 +149,7 @@ def test_an_update_leaves_out_a_row_inserted_after_it_locked_its_own(owner):
 
     def update():
         # PostgreSQL locks and updates in one statement, before which there is nothing to leave out.
-        with stopping_before("WITH" if connection.vendor == "postgresql" else "UPDATE", before_update):
+        with stopping_before(("WITH", "UPDATE"), before_update):
             Expense.objects.filter(status="submitted").update(amount=Decimal(7))
 
     def insert():
@@ -163,6 +165,7 @@ def test_an_update_leaves_out_a_row_inserted_after_it_locked_its_own(owner):
 
 @pytest.mark.guarantee("a save racing an insert of its key", "exact")
 @pytest.mark.row_locks
+@pytest.mark.usefixtures("each_update")
 def test_a_save_that_meets_a_row_inserted_since_is_tried_again(owner):
     key = uuid.uuid4()
     before_update = Gate()
@@ -172,7 +175,7 @@ def test_a_save_that_meets_a_row_inserted_since_is_tried_again(owner):
         mine = Expense(id=key, owner=owner, amount=5, currency="EUR", spent_on=day, created_at=timezone.now())
         mine._state.adding = False  # as a client does that saves what it holds
         # PostgreSQL reads the row by the statement that writes it, so there is nothing to try again.
-        with stopping_before("WITH" if connection.vendor == "postgresql" else "UPDATE", before_update):
+        with stopping_before(("WITH", "UPDATE"), before_update):
             mine.save()
 
     def insert():
@@ -212,6 +215,7 @@ def test_ignored_conflicts_with_a_row_being_inserted_are_not_counted(owner):
 
 @pytest.mark.guarantee("a save racing a delete of its row", "exact")
 @pytest.mark.row_locks
+@pytest.mark.usefixtures("each_update")
 def test_an_expense_deleted_while_another_saves_it_is_not_counted_on(owner):
     expense = make(owner)
     deleted = Gate()

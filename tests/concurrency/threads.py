@@ -69,7 +69,7 @@ class Gate:
 
 
 @contextmanager
-def stopping_before(word: str, gate: Gate) -> Iterator[None]:
+def stopping_before(word: str | tuple[str, ...], gate: Gate) -> Iterator[None]:
     """Stop this thread once, before its first statement that begins with ``word``."""
     passed = []
 

@@ -57,6 +57,6 @@ class Command(BaseCommand):
         with progress.bar(None, unit="chunk", label=label) as bar:
             for run, comparison in rebuild(definition, asked, using=using, clock=timezone.now):
                 bar.total = run.chunks
-                bar.update()
+                bar.update(run.chunks_done - bar.n)
                 report.add(definition, comparison, corrected=run.corrected - corrected)
                 corrected = run.corrected

@@ -39,7 +39,7 @@ class Command(BaseCommand):
                 with progress.bar(None, unit="chunk", label=f"verify {definition.label}") as bar:
                     for run, comparison in steps:
                         bar.total = run.chunks
-                        bar.update()
+                        bar.update(run.chunks_done - bar.n)
                         report.add(definition, comparison)
         if not report.clean:
             sys.exit(1)

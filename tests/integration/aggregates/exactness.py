@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import models
 
-from aggregates import drift, registry
+from aggregates import chunks, drift, registry
 from aggregates.definitions import Definition, Rollup
 from aggregates.keys import bucket_key
 from aggregates.models import Totals
@@ -61,7 +61,7 @@ def _assert_exact(definition: Definition, rows: list[Row], totals: list[Row]) ->
     oracle = ORACLES.get(definition.totals)
     contributions = [*filter(None, map(oracle(), rows))] if oracle else []
     for rollup in definition.rollups:
-        found = drift.compare(definition, drift.whole(rollup), using="default").drift
+        found = drift.compare(definition, chunks.whole(rollup), using="default").drift
         assert not found, f"{definition.label} drifted: {found}"
         if oracle:
             held = [row for row in totals if row["rollup"] == rollup.name]

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from aggregates import drift, readiness, reads, registry
+from aggregates import chunks, drift, readiness, reads, registry
 from aggregates.drift import Finding
 from aggregates.exceptions import TotalsNotReady
 from aggregates.models import Run
@@ -171,7 +171,7 @@ def test_findings_applied_a_second_time_correct_nothing(
 ) -> None:
     corrupt()
     definition = registry.definition(TicketTotals)
-    chunk = drift.whole(definition.rollup("gate"))
+    chunk = chunks.whole(definition.rollup("gate"))
     stale = drift.compare(definition, chunk, using="default").drift
     repair(TicketTotals)
     assert _correct(definition, stale, "default") == 0
@@ -181,7 +181,7 @@ def test_findings_applied_a_second_time_correct_nothing(
 def test_a_correction_lands_late_beside_live_writes(tickets: None) -> None:
     sql(f"UPDATE {TOTALS} SET price = 0, count = 0 WHERE gate = 'a'")
     definition = registry.definition(TicketTotals)
-    findings = drift.compare(definition, drift.whole(definition.rollup("gate")), using="default").drift
+    findings = drift.compare(definition, chunks.whole(definition.rollup("gate")), using="default").drift
     Ticket.objects.create(gate="a", price=10)
     Ticket.objects.filter(gate="b").update(gate="a")
     assert _correct(definition, findings, "default") == 1

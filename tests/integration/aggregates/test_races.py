@@ -85,7 +85,8 @@ def test_a_row_inserted_under_the_key_being_saved_is_not_counted_twice(warehouse
     movement = warehouse.movement(pk=777, quantity=3)
     # On PostgreSQL that statement has tried the UPDATE as well, and Django goes on to its INSERT.
     meets = pytest.raises(IntegrityError) if connection.vendor == "postgresql" else nullcontext()
-    with meets as met, after_the_first("FOR UPDATE", lambda: elsewhere(lambda: warehouse.moved(pk=777, quantity=5))):
+    first = "RETURNING" if connection.vendor == "postgresql" else "FOR UPDATE"
+    with meets as met, after_the_first(first, lambda: elsewhere(lambda: warehouse.moved(pk=777, quantity=5))):
         movement.save()
     assert Movement.objects.get().quantity == (5 if met else 3)
     assert_exact()

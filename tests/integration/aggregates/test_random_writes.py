@@ -53,6 +53,7 @@ def correct() -> None:
 
 
 @pytest.mark.guarantee(ANY, "exact")
+@pytest.mark.usefixtures("each_update")
 def test_any_sequence_of_writes_leaves_every_total_exact(warehouse: Warehouse) -> None:
     lots = count()
     RandomWrites(

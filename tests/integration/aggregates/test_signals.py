@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 import aggregates
@@ -53,7 +54,26 @@ def test_a_write_that_changes_no_total_is_not_told(heard):
     Ticket.objects.create(gate="a", price=0).save()
     heard.clear()
     Ticket.objects.get().save()
+    Ticket.objects.update(gate=F("gate"))
+    Ticket.objects.filter(gate="z").delete()
     assert heard == []
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: Ticket.objects.update(gate="b"),
+        lambda: Ticket.objects.filter(gate="a").update(gate="b"),
+        lambda: Ticket.objects.get().delete(),
+        lambda: Ticket.objects.all().delete() and Ticket.objects.create(gate="b", price=1),
+    ],
+    ids=["an update of all", "an update of some", "a delete", "a delete of all"],
+)
+def test_every_bucket_that_a_write_changed_is_told(heard, write):
+    Ticket.objects.create(gate="a", price=1)
+    heard.clear()
+    write()
+    assert A in frozenset().union(*(keys for _using, keys in heard))
 
 
 def test_what_is_rolled_back_is_not_told(heard):

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Lower
 from django.test.utils import CaptureQueriesContext
 
+import aggregates
 from tests.integration.aggregates.conftest import Warehouse, quoted
 from tests.integration.aggregates.exactness import assert_exact
 from tests.testapp.models import Carrier, Item, Movement, MovementTotals, Parcel, Site, Ticket
@@ -57,21 +59,54 @@ def test_an_update_that_selects_nothing_writes_nothing(warehouse: Warehouse) -> 
 
 
 READS_AS_IT_WRITES = connection.vendor == "postgresql"
+READ = [] if READS_AS_IT_WRITES else ["SELECT"]
+
+
+def verbs(ran: list[str]) -> list[str]:
+    return [sql.split()[0] for sql in ran]
 
 
 def test_a_first_save_reads_nothing_before_the_insert() -> None:
     ran = statements(lambda: Ticket.objects.create(gate="a", price=1))
-    read = [] if READS_AS_IT_WRITES else ["SELECT"]
-    assert [sql.split()[0] for sql in ran] == ["INSERT", *read, "INSERT"]
+    assert verbs(ran) == (["WITH"] if READS_AS_IT_WRITES else ["INSERT", "SELECT", "INSERT"])
 
 
+def test_a_first_save_in_a_batch_leaves_the_totals_to_its_end() -> None:
+    with aggregates.batch():
+        ran = statements(lambda: Ticket.objects.create(gate="a", price=1))
+        assert verbs(ran) == ["INSERT", *READ]
+    assert_exact()
+
+
+def test_a_first_save_of_an_expression_is_told_what_it_came_to() -> None:
+    ran = statements(lambda: Ticket.objects.create(gate=Lower(Value("A")), price=1))
+    assert verbs(ran) == ["INSERT", *READ, "INSERT"]
+    assert_exact()
+
+
+@pytest.mark.usefixtures("each_update")
 def test_a_change_costs_a_locked_read_a_read_and_one_upsert() -> None:
     ticket = Ticket.objects.create(gate="a", price=1)
     ticket.gate = "b"
     ran = statements(ticket.save)
-    save = ["WITH"] if READS_AS_IT_WRITES else ["SELECT", "UPDATE", "SELECT"]
-    assert [sql.split()[0] for sql in ran] == [*save, "INSERT"]
-    assert ("FOR UPDATE" in ran[0]) == connection.features.has_select_for_update
+    if not READS_AS_IT_WRITES:
+        assert verbs(ran) == ["SELECT", "UPDATE", "SELECT", "INSERT"]
+        assert ("FOR UPDATE" in ran[0]) == connection.features.has_select_for_update
+    elif "FOR UPDATE" in ran[0]:
+        assert verbs(ran) == ["WITH", "INSERT"]
+    else:  # the update tells what the row was, and takes it where it belongs
+        assert verbs(ran) == ["WITH"]
+    assert_exact()
+
+
+@pytest.mark.usefixtures("each_update")
+def test_a_change_in_a_batch_leaves_the_totals_to_its_end() -> None:
+    ticket = Ticket.objects.create(gate="a", price=1)
+    ticket.gate = "b"
+    with aggregates.batch():
+        ran = statements(ticket.save)
+        assert not writes_of_totals(ran)
+    assert_exact()
 
 
 def test_totals_are_written_in_the_order_of_their_keys(warehouse: Warehouse) -> None:
@@ -81,8 +116,8 @@ def test_totals_are_written_in_the_order_of_their_keys(warehouse: Warehouse) -> 
     def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith(f"INSERT INTO {quoted(MovementTotals)}"):
             keys = re.compile(r"[0-9a-f-]{32,36}")
-            values = [value for param in params for value in (param if isinstance(param, list) else [param])]
-            written.append([uuid.UUID(str(value)) for value in values if keys.fullmatch(str(value))])
+            values = [value for param in params for value in str(param).strip("{}").split(",")]  # some are arrays
+            written.append([uuid.UUID(value) for value in values if keys.fullmatch(value)])
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(watch):
@@ -90,6 +125,33 @@ def test_totals_are_written_in_the_order_of_their_keys(warehouse: Warehouse) -> 
     (keys,) = written
     assert len(keys) > 20
     assert keys == sorted(keys)
+
+
+def all_written() -> None:
+    tickets = Ticket.objects.bulk_create([Ticket(code=f"t{n}", gate="a", price=n) for n in range(20)])
+    for ticket in tickets:
+        ticket.gate = "b"
+    Ticket.objects.bulk_update(tickets, ["gate"])
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's protocol")
+def test_many_rows_are_written_within_what_a_statement_takes_beside_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = len(statements(all_written))
+    Ticket.objects.all().delete()
+    monkeypatch.setattr("aggregates.statements.MOST_PARAMETERS", 40)
+    assert len(statements(all_written)) > whole
+    assert Ticket.objects.filter(gate="b").count() == 20
+    assert_exact()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's protocol")
+def test_the_keys_of_many_rows_are_one_value(warehouse: Warehouse) -> None:
+    for n in range(3):
+        warehouse.moved(lot=str(n))
+    with CaptureQueriesContext(connection) as queries:
+        Movement.objects.filter(site__name=warehouse.north.name).update(quantity=F("quantity") + 1)
+    assert any("UNNEST" in query["sql"] and query["sql"].startswith("UPDATE") for query in queries)
+    assert_exact()
 
 
 Parents = tuple[Site, Item, Carrier]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import DataError, connection, transaction
 from django.db.models import Sum
 
 from aggregates.exceptions import TotalOutOfRange
@@ -53,6 +53,15 @@ def test_each_currency_keeps_its_smallest_and_its_large_amounts(owner: User, cur
     Expense.objects.bulk_create([expense(owner, Decimal(amount), currency) for _ in range(7)])
     expense(owner, -Decimal(amount), currency).save()
     assert total(currency) == 6 * Decimal(amount)
+    assert_totals_match()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="others refuse the key that is not there")
+def test_a_value_out_of_the_range_of_its_own_column_is_no_fault_of_a_total(owner: User) -> None:
+    beyond = expense(owner, Decimal(1))
+    beyond.owner_id = 2**63
+    with pytest.raises(DataError), transaction.atomic():
+        beyond.save()
     assert_totals_match()
 
 

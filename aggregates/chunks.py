@@ -1,0 +1,153 @@
+"""What one statement of verify or rebuild looks at: some rollups, and a range of what they are chunked by.
+
+Rollups by day, month, quarter and year of one column share their ranges where these begin and end with
+the longest of the periods: of a period's first day, ``month >= first`` says no other than ``day >= first``.
+So they share the statement too, and the range of the source is one of the column, for which there may be
+an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby, pairwise
+from operator import itemgetter, or_
+from typing import Any
+
+from django.db import models
+from django.db.models import Count, F, Q
+from django.db.models.expressions import ExpressionWrapper
+from django.db.models.functions import Cast
+from django.db.models.functions.datetime import TruncBase
+
+from aggregates import images, references
+from aggregates.definitions import Definition, Rollup
+
+NESTED = ("day", "month", "quarter", "year")  # each begins with one of those before it; weeks do not
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rollups, and a half-open range of the dimensions they are chunked by; None is an open end.
+
+    The first chunk, open below, also holds the buckets where the dimension is NULL.
+    """
+
+    rollups: tuple[Rollup, ...]
+    of: str = ""
+    """What of a source row lies in the range: a column, or an annotated dimension."""
+    low: Any = None
+    high: Any = None
+
+    def source_rows(self, definition: Definition, using: str) -> models.QuerySet[Any]:
+        """Return the source rows that count in this chunk."""
+        rows = images.counted(definition, images.source_rows(definition, using))
+        return rows.filter(self._range(self.of))
+
+    def stored_rows(self, definition: Definition, using: str) -> models.QuerySet[Any]:
+        """Return the totals rows of this chunk, by key."""
+        names: dict[str, list[str]] = {}
+        for rollup in self.rollups:
+            names.setdefault(rollup.chunk_by, []).append(rollup.name)
+        conditions = [self._range(dimension) & Q(rollup__in=rollups) for dimension, rollups in names.items()]
+        rows: models.QuerySet[Any] = models.QuerySet(definition.totals, using=using)
+        return rows.filter(reduce(or_, conditions)).order_by("pk")
+
+    def _range(self, name: str) -> Q:
+        condition = Q()
+        if self.low is not None:
+            condition &= Q((f"{name}__gte", self.low))
+        if self.high is not None:
+            condition &= Q((f"{name}__lt", self.high))
+            if self.low is None:
+                condition |= Q((f"{name}__isnull", True))
+        return condition
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """Rollups whose chunks are ranges of the same."""
+
+    of: str
+    period: str
+    """The dimension at whose values ranges may end."""
+    rollups: tuple[Rollup, ...]
+
+
+class Determined(ExpressionWrapper):  # type: ignore[type-arg]  # generic in the stubs alone
+    """A value that follows from what rows are grouped by, computed once a group."""
+
+    def get_group_by_cols(self) -> list[Any]:
+        """Return nothing more to group by."""
+        return []
+
+
+def whole(*rollups: Rollup) -> Chunk:
+    """Return the chunk that is all of these rollups."""
+    return Chunk(rollups)
+
+
+def plan(definition: Definition, *, using: str, batch_size: int) -> list[Chunk]:
+    """Return chunks that cover every rollup, of about ``batch_size`` source rows or fewer each.
+
+    A single value of the chunk's dimension is never split, so a chunk may be larger.
+    """
+    bounds = [(basis, [*_bounds(definition, basis, using, batch_size)]) for basis in _bases(definition)]
+    if not any(found for _basis, found in bounds):
+        return [whole(*definition.rollups)]
+    return [
+        Chunk(basis.rollups, basis.of, low, high)
+        for basis, found in bounds
+        for low, high in pairwise([None, *found, None])
+    ]
+
+
+def alias(definition: Definition, dimension: str) -> str:
+    """Return the name under which a dimension is annotated to source rows."""
+    return f"dim_{list(definition.dimensions).index(dimension)}"
+
+
+def determined(definition: Definition, dimension: str) -> Determined:
+    """Return a dimension of rows that are grouped by all that it is computed from."""
+    return Determined(definition.dimensions[dimension], output_field=definition.column(dimension))
+
+
+def _bases(definition: Definition) -> list[_Basis]:
+    kinds: dict[str, list[tuple[int, Rollup]]] = {}
+    for rollup in definition.rollups:
+        of, length = _dated(definition, rollup.chunk_by) or (alias(definition, rollup.chunk_by), 0)
+        kinds.setdefault(of, []).append((length, rollup))
+    return [
+        _Basis(of, max(found, key=itemgetter(0))[1].chunk_by, tuple(rollup for _length, rollup in found))
+        for of, found in kinds.items()
+    ]
+
+
+def _dated(definition: Definition, dimension: str) -> tuple[str, int] | None:
+    """Return the date column that a dimension is, or is a period of, and the period's place among NESTED."""
+    expression: Any = definition.dimensions[dimension]
+    kind = NESTED[0]
+    if isinstance(expression, Cast) and isinstance(truncation := expression.source_expressions[0], TruncBase):
+        kind, expression = str(truncation.kind), truncation.source_expressions[0]
+    if kind not in NESTED or not isinstance(expression, F):
+        return None
+    *path, column = references.columns(definition.source, name := references.name_of(expression))
+    if path or column.lookups or type(column.field) is not models.DateField:
+        return None
+    return name, NESTED.index(kind)
+
+
+def _bounds(definition: Definition, basis: _Basis, using: str, batch_size: int) -> Iterator[Any]:
+    """Return the values at which a new chunk begins, ascending."""
+    rows = images.counted(definition, images.source_rows(definition, using)).filter(**{f"{basis.of}__isnull": False})
+    counts = rows.values(basis.of).annotate(rows=Count("pk"))
+    if (period := alias(definition, basis.period)) != basis.of:
+        counts = counts.annotate(**{period: determined(definition, basis.period)})
+    held = 0
+    for value, parts in groupby(counts.order_by(basis.of).values_list(period, "rows").iterator(), itemgetter(0)):
+        count = sum(part for _value, part in parts)
+        if held and held + count > batch_size:
+            yield value
+            held = 0
+        held += count

@@ -1,0 +1,104 @@
+"""The INSERT or UPDATE of a single row: written out where its values are plain, else compiled by Django.
+
+Django's compiling costs more than the running of such a statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+from django.db import connections, models
+from django.db.models import sql
+
+from aggregates import images
+from aggregates.fields import FixedDecimalField
+
+Values = Sequence[tuple[Any, Any]]
+"""Fields, and what is to be stored in them."""
+
+
+def insert(model: type[models.Model], using: str, values: Values) -> tuple[str, list[Any]]:
+    """Return text and parameters of an INSERT."""
+    if not are_plain(values):
+        # Their fields were asked for the values once, which they may not take twice.
+        given: Any = SimpleNamespace(**{field.attname: value for field, value in values})
+        query = sql.InsertQuery(model)
+        query.insert_values([field for field, _value in values], [given], raw=True)
+        ((statement, params),) = query.get_compiler(using=using).as_sql()
+        return statement, list(params)
+    names = ", ".join([quoted(using, field.column) for field, _value in values])
+    places = ", ".join(["%s"] * len(values))
+    statement = f"INSERT INTO {quoted(using, model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608 - names of ours
+    return statement, _prepared(values, using)
+
+
+def update(rows: models.QuerySet[Any], key: Any, values: Values) -> tuple[str, list[Any]]:
+    """Return text and parameters of an UPDATE of the row with that key."""
+    if rows.query.where or not images.is_plain(rows) or not are_plain(values):
+        return compiled_update(rows.filter(pk=key), values)
+    pk: Any = rows.model._meta.pk
+    sets = ", ".join([f"{quoted(rows.db, field.column)} = %s" for field, _value in values])
+    table, column = quoted(rows.db, rows.model._meta.db_table), quoted(rows.db, pk.column)
+    statement = f"UPDATE {table} SET {sets} WHERE {table}.{column} = %s"  # noqa: S608 - names of ours
+    return statement, [*_prepared(values, rows.db), pk.get_db_prep_value(key, connections[rows.db])]
+
+
+def compiled_update(rows: models.QuerySet[Any], values: Values) -> tuple[str, list[Any]]:
+    """Return text and parameters of an UPDATE of all these rows, as Django compiles it."""
+    query: Any = rows.query.chain(sql.UpdateQuery)
+    query.add_update_fields([(field, None, value) for field, value in values])
+    query.annotations = {}
+    statement, params = query.get_compiler(using=rows.db).as_sql()
+    return statement, list(params)
+
+
+def are_plain(values: Values) -> bool:
+    """Return whether a statement has nothing but a place for each value."""
+    return bool(values) and not any(
+        hasattr(value, "resolve_expression")
+        or (hasattr(field, "get_placeholder") and not isinstance(field, FixedDecimalField))
+        for field, value in values
+    )
+
+
+def out_of_range(values: Values, using: str) -> bool:
+    """Return whether a value is out of the range of its own column."""
+    for field, value in values:
+        column: Any = field
+        while column.remote_field:
+            column = column.target_field
+        if isinstance(column, models.IntegerField) and isinstance(value, int):
+            low, high = connections[using].ops.integer_field_range(column.get_internal_type())
+            if not low <= value <= high:
+                return True
+    return False
+
+
+def _prepared(values: Values, using: str) -> list[Any]:
+    connection = connections[using]
+    return [field.get_db_prep_save(value, connection) for field, value in values]
+
+
+@cache
+def quoted(using: str, name: str) -> str:
+    """Return a name as it stands in statements."""
+    return str(connections[using].ops.quote_name(name))
+
+
+def executed(statement: str, params: Sequence[Any], using: str) -> list[Any]:
+    """Return the row that a statement returned; an empty one where it wrote none."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(statement, params)
+        return list(cursor.fetchone() or ())
+
+
+def converted(row: list[Any], asked: Sequence[Any], using: str) -> list[Any]:
+    """Return the values of the fields asked for as Python values, in the one row that Django expects."""
+    if not asked:
+        return []
+    compiler: Any = sql.Query(asked[0].model).get_compiler(using=using)
+    converters = compiler.get_converters([field.get_col(field.model._meta.db_table) for field in asked])
+    return [list(found) for found in compiler.apply_converters([row], converters)] if converters else [row]

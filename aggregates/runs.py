@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 
-from aggregates import registry, reports
+from aggregates import interrupts, registry, reports
 from aggregates.definitions import Definition
 from aggregates.drift import Comparison
 from aggregates.models import Run
@@ -59,20 +59,11 @@ def recorded(
     try:
         yield run
     except BaseException as error:
-        interrupted = was_interrupted(error)
+        interrupted = interrupts.caused(error)
         run.error = "" if interrupted else f"{type(error).__name__}: {error}"
         _end(run, Run.State.INTERRUPTED if interrupted else Run.State.FAILED, clock())
         raise
     _end(run, Run.State.COMPLETE, clock())
-
-
-def was_interrupted(error: BaseException | None) -> bool:
-    """Return whether an error began as Ctrl-C: a rollback cut short may end as a database error."""
-    while error is not None:
-        if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
-            return True
-        error = error.__context__
-    return False
 
 
 def progress(run: Run, definition: Definition, comparison: Comparison, *, corrected: int = 0, at: dt.datetime) -> None:
@@ -87,10 +78,11 @@ def progress(run: Run, definition: Definition, comparison: Comparison, *, correc
 
 
 def chunk_done(run: Run, *, at: dt.datetime) -> None:
-    """Record that one more chunk is done."""
+    """Record that one more chunk is done; raise KeyboardInterrupt where an interrupt went unseen in it."""
     run.chunks_done += 1
     run.heartbeat_at = at
     run.save(update_fields=["chunks_done", "heartbeat_at"])
+    interrupts.check()
 
 
 def _end(run: Run, state: Run.State, at: dt.datetime) -> None:

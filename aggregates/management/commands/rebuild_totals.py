@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from aggregates import output, progress, registry
 from aggregates.definitions import Definition
-from aggregates.management.failures import could_not_run, terminable
+from aggregates.management.failures import could_not_run
 from aggregates.rebuild import Options, rebuild
 
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         asked = Options(options["from_scratch"], options["dry_run"], options["batch_size"])
         report = output.report(options["format"], self.stdout, checked_at=timezone.now(), corrects=not asked.dry_run)
         try:
-            with could_not_run(), terminable(), report:
+            with could_not_run(), report:
                 for definition in registry.working():
                     self._rebuild(definition, asked, options["database"], report)
         except KeyboardInterrupt:

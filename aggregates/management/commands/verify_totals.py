@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from aggregates import output, progress, registry
-from aggregates.management.failures import could_not_run
+from aggregates.definitions import Definition
+from aggregates.management.failures import COULD_NOT_RUN, could_not_run
 from aggregates.verify import verify
 
 
@@ -31,15 +32,19 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the report on standard output."""
         report = output.report(options["format"], self.stdout, checked_at=timezone.now())
-        with could_not_run(), report:
-            for definition in registry.working():
-                steps = verify(
-                    definition, using=options["database"], clock=timezone.now, batch_size=options["batch_size"]
-                )
-                with progress.bar(None, unit="chunk", label=f"verify {definition.label}") as bar:
-                    for run, comparison in steps:
-                        bar.total = run.chunks
-                        bar.update(run.chunks_done - bar.n)
-                        report.add(definition, comparison)
+        try:
+            with could_not_run(), report:
+                for definition in registry.working():
+                    _verify(definition, options["database"], options["batch_size"], report)
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted before everything was compared.", returncode=COULD_NOT_RUN) from None
         if not report.clean:
             sys.exit(1)
+
+
+def _verify(definition: Definition, using: str, batch_size: int | None, report: output.Report) -> None:
+    with progress.bar(None, unit="chunk", label=f"verify {definition.label}") as bar:
+        for run, comparison in verify(definition, using=using, clock=timezone.now, batch_size=batch_size):
+            bar.total = run.chunks
+            bar.update(run.chunks_done - bar.n)
+            report.add(definition, comparison)

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from django.db import DatabaseError
 
-from aggregates import progress
+from aggregates import interrupts, progress
 from expenses import currencies
 from expenses.importing import Import, Listeners
 from expenses.imports.exceptions import CannotImport
@@ -105,12 +105,13 @@ class Command(BaseCommand):
 
     def _run(self, importing: Import, listeners: Listeners) -> bool:
         """Run the import; return whether it was interrupted."""
-        try:
-            importing.run(listeners)
-        except KeyboardInterrupt:
-            return True
-        except DatabaseError as error:
-            raise CannotImport(f"The database refused: {error}\n{_how_to_go_on(importing.report)}") from error
+        with interrupts.heeded():
+            try:
+                importing.run(listeners)
+            except (KeyboardInterrupt, DatabaseError) as error:
+                if interrupts.caused(error):
+                    return True
+                raise CannotImport(f"The database refused: {error}\n{_how_to_go_on(importing.report)}") from error
         return False
 
     def _print_rejections(self, report: Report) -> None:

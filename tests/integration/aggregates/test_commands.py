@@ -6,19 +6,23 @@ import csv
 import io
 import json
 import signal
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
+from django.db.backends.sqlite3._functions import register
 
-from aggregates import chunks, drift, readiness, registry
+from aggregates import chunks, drift, interrupts, readiness, registry
+from aggregates.definitions import Definition
 from aggregates.exceptions import DeclarationError
-from aggregates.management.failures import could_not_run, terminable
+from aggregates.management.failures import could_not_run
 from aggregates.models import RollupState, Run
 from tests.concurrency.threads import together
+from tests.integration.aggregates.conftest import Warehouse
 from tests.integration.aggregates.exactness import assert_exact
-from tests.testapp.models import Ticket, TicketTotals
+from tests.testapp.models import MovementTotals, Ticket, TicketTotals
 
 pytestmark = pytest.mark.django_db
 
@@ -185,11 +189,72 @@ def test_an_interrupt_that_ends_as_a_database_error_is_still_one() -> None:
             raise OperationalError("the connection is closed") from None
 
 
-def test_termination_is_an_interrupt_within_the_block_alone() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), terminable():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_an_interrupt_within_the_block_alone(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), could_not_run():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) == before
+    assert not interrupts.caused(OperationalError("of later"))
+
+
+def test_an_interrupt_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with could_not_run():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class InDestructor:
+    """Python reports what is raised here, and drops it."""
+
+    def __del__(self) -> None:
         signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def in_callback() -> None:
+    """Sqlite3 says of what is raised here only that something was."""
+    connection.connection.create_function(
+        "django_datetime_cast_date", 3, lambda *_: signal.raise_signal(signal.SIGTERM)
+    )
+
+
+ON_SQLITE = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite calls back into Python")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("unseen", [InDestructor, pytest.param(in_callback, marks=ON_SQLITE)])
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [("rebuild_totals", 3, "Interrupted. What"), ("verify_totals", 2, "Interrupted before everything")],
+)
+def test_an_interrupt_that_nobody_sees_ends_the_run(
+    warehouse: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    unseen: Callable[[], object],
+    command: str,
+    status: int,
+    said: str,
+) -> None:
+    warehouse.moved()
+    parts = drift.parts
+
+    def interrupted(definition: Definition, *arguments: Any, **options: Any) -> Iterator[drift.Comparison]:
+        if definition.totals is MovementTotals:
+            unseen()
+        return parts(definition, *arguments, **options)
+
+    monkeypatch.setattr(drift, "parts", interrupted)
+    try:
+        with pytest.raises(CommandError, match=said) as ended:
+            call_command(command, stdout=io.StringIO())
+    finally:
+        if connection.vendor == "sqlite":
+            register(connection.connection)
+    assert ended.value.returncode == status
+    assert Run.objects.latest("started_at").state == Run.State.INTERRUPTED
 
 
 @pytest.mark.django_db(transaction=True)

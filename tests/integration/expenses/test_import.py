@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from expenses.importing import Import, import_expenses
@@ -254,8 +257,16 @@ def test_rejected_lines_can_be_corrected_in_their_file_and_imported(write: Write
     assert sorted(Expense.objects.values_list("amount", flat=True)) == [Decimal("-2.5"), Decimal("1.5")]
 
 
+def swallowed() -> None:
+    """Be interrupted where the database's driver makes an error of its own of it."""
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+    raise OperationalError("user-defined function raised exception")
+
+
+@pytest.mark.parametrize("interrupt", [partial(signal.raise_signal, signal.SIGINT), swallowed])
 def test_what_is_in_after_an_interruption_is_told_and_repeating_goes_on(
-    write: Write, monkeypatch: pytest.MonkeyPatch
+    write: Write, monkeypatch: pytest.MonkeyPatch, interrupt: Callable[[], None]
 ) -> None:
     path = write(*[f"{n},ada,Taxi,2026-01-31,{n}" for n in range(10)])
     account = Import._account
@@ -263,7 +274,7 @@ def test_what_is_in_after_an_interruption_is_told_and_repeating_goes_on(
     def interrupted(self: Import, *args: object) -> None:
         account(self, *args)  # type: ignore[arg-type]
         if self.report.rows == 6:
-            raise KeyboardInterrupt
+            interrupt()
 
     monkeypatch.setattr(Import, "_account", interrupted)
     ended = run(path, "--batch-size", "3")

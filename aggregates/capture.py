@@ -14,13 +14,14 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import DatabaseError, connections, models
+from django.db import connections, models
 from django.db.models import sql
 from django.db.models.expressions import RawSQL
 
-from aggregates import deltas, images, projection, returning, store
+from aggregates import deltas, images, projection, returning
 from aggregates.definitions import Definition, Scope
-from aggregates.signals import totals_changed
+from aggregates.projection import Names
+from aggregates.single import Values
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class _Statement:
     rows: str
     is_one: bool = False
     """Whether the changes are those of a single row."""
+    values: Values = ()
+    """What is written, where it comes from outside the database."""
 
 
 def applies(scopes: Sequence[Scope], queryset: models.QuerySet[Any]) -> bool:
@@ -80,7 +83,7 @@ def delete(scope: Scope, queryset: models.QuerySet[Any], *, adding: bool) -> Cap
     except EmptyResultSet:
         return Captured(0)
     gone = images.returned(definition, using)
-    names = _Names(definition)
+    names = Names(definition)
     statement = _Statement(
         f"gone ({names.all}) AS ({text} RETURNING {gone.sql}), "  # noqa: S608 - names of ours
         f"changes ({names.changes}) AS (SELECT {names.dims}, {names.sums('-')} FROM gone GROUP BY {names.dims})",
@@ -99,10 +102,10 @@ def take(scope: Scope, using: str, keys: Collection[Any]) -> Captured:
     """Lock the rows with these keys, which are about to be deleted, and take them out of the totals."""
     definition = scope.definition
     text, params = images.locking_keys(definition, using, keys)
-    names = _Names(definition)
+    names = Names(definition)
     statement = _Statement(
         f"locked ({names.all}) AS MATERIALIZED ({text}), "  # noqa: S608 - names of ours
-        f"changes ({names.changes}) AS (SELECT {names.dims}, {names.amounts('-')} FROM locked)",
+        f"changes ({names.changes}) AS (SELECT {names.taken} FROM locked)",
         params,
         "locked",
         is_one=len(keys) == 1,
@@ -116,15 +119,16 @@ def _returning_old(definition: Definition, queryset: models.QuerySet[Any], value
     query.add_update_values(values)
     text, params = query.get_compiler(using=queryset.db).as_sql()
     before, after = (images.returned(definition, queryset.db, row) for row in ("old", "new"))
-    old, new = _Names(definition, "old_"), _Names(definition)
+    old, new = Names(definition, "old_"), Names(definition)
     # Grouped by both at once: rows that stay where they are, the most, need one group instead of two.
     return _Statement(
         f"written ({old.all}, {new.all}) AS ({text} RETURNING {before.sql}, {after.sql}), "  # noqa: S608 - names of ours
-        f"moved ({old.changes}, {new.changes}) AS (SELECT {old.dims}, {old.sums('-')}, {new.dims}, {new.sums('')} "
+        f"moved ({old.changes}, {new.changes}) AS (SELECT {old.dims}, {old.sums('-')}, {new.dims}, {new.sums()} "
         f"FROM written GROUP BY {old.dims}, {new.dims}), "
         f"changes ({new.changes}) AS (SELECT {old.changes} FROM moved UNION ALL SELECT {new.changes} FROM moved)",
         [*params, *before.params, *after.params],
         "written",
+        values=_values(query),
     )
 
 
@@ -140,33 +144,20 @@ def _reading_before(definition: Definition, queryset: models.QuerySet[Any], valu
     query.add_update_values(values)
     text, given = query.get_compiler(using=using).as_sql()
     after = images.returned(definition, using)
-    names = _Names(definition)
+    names = Names(definition)
     return _Statement(
-        f"before ({names.all}) AS MATERIALIZED ({before}), after ({names.all}) AS ({text} RETURNING {after.sql}), "  # noqa: S608
-        f"changes ({names.changes}) AS (SELECT {names.dims}, {names.amounts('-')} FROM before "
+        f"before ({names.all}) AS MATERIALIZED ({before}), "  # noqa: S608 - names of ours
+        f"after ({names.all}) AS ({text} RETURNING {after.sql}), "
+        f"changes ({names.changes}) AS (SELECT {names.taken} FROM before "
         f"UNION ALL SELECT {names.changes} FROM after)",
         [*params, *given, *after.params],
         "after",
+        values=_values(query),
     )
 
 
-class _Names:
-    """The names of the columns that say what a row contributes: its key, dimensions, amounts."""
-
-    def __init__(self, definition: Definition, prefix: str = "") -> None:
-        names = [f"{prefix}{name}" for name in projection.columns(definition)]
-        width = len(definition.dimensions)
-        self.dims, self._amounts = ", ".join(names[:width]), names[width:]
-        self.changes = ", ".join(names)
-        self.all = f"{prefix}pk, {self.changes}"
-
-    def amounts(self, sign: str) -> str:
-        """Return the amounts, with a sign."""
-        return ", ".join(f"{sign}{name}" for name in self._amounts)
-
-    def sums(self, sign: str) -> str:
-        """Return the sums of the amounts, with a sign."""
-        return ", ".join(f"{sign}SUM({name})" for name in self._amounts)
+def _values(query: Any) -> Values:
+    return [(field, value) for field, _model, value in query.values]
 
 
 def _run(definition: Definition, using: str, statement: _Statement, *, adding: bool) -> Captured:
@@ -176,33 +167,21 @@ def _run(definition: Definition, using: str, statement: _Statement, *, adding: b
 
 def _apply(definition: Definition, using: str, statement: _Statement) -> Captured:
     """Run a write that applies its delta in the server."""
-    upsert = projection.upserting(definition, using, "changes", summed=not statement.is_one)
-    keys = "ARRAY(SELECT id FROM added)" if totals_changed.has_listeners(definition.totals) else "NULL"
-    try:
-        with connections[using].cursor() as cursor:
-            cursor.execute(
-                f"WITH {statement.text}, added AS ({upsert} RETURNING id) "  # noqa: S608 - names of ours
-                f"SELECT (SELECT COUNT(*) FROM {statement.rows}), {keys}",
-                statement.params,
-            )
-            rows, written = cursor.fetchone()
-    except DatabaseError as error:
-        if not store.is_out_of_range(error):
-            raise
-        raise store.out_of_range(definition) from error
+    added = projection.adding(definition, using, "changes", summed=not statement.is_one)
+    answer = f"(SELECT COUNT(*) FROM {statement.rows}), {projection.keys_written(definition)}"  # noqa: S608 - names of ours
+    text = f"WITH {statement.text}, {added} SELECT {answer}"
+    rows, written = projection.executed(text, statement.params, statement.values, definition, using)
     return Captured(rows, None, written or ())
 
 
 def _read(definition: Definition, using: str, statement: _Statement) -> Captured:
     """Run a write whose delta comes to Python; the last row counts those that were written."""
-    names = _Names(definition)
-    nothing = ", ".join(["NULL"] * len(projection.columns(definition)))
+    names = Names(definition)
+    nothing = "NULL, " * names.count
+    changes = f"SELECT {names.dims}, {names.sums()}, 0 FROM changes GROUP BY {names.dims}"  # noqa: S608 - names of ours
+    counted = f"SELECT {nothing}COUNT(*) FROM {statement.rows}"  # noqa: S608 - as above
     with connections[using].cursor() as cursor:
-        cursor.execute(
-            f"WITH {statement.text} SELECT {names.dims}, {names.sums('')}, 0 FROM changes GROUP BY {names.dims} "  # noqa: S608
-            f"UNION ALL SELECT {nothing}, COUNT(*) FROM {statement.rows}",
-            statement.params,
-        )
+        cursor.execute(f"WITH {statement.text} {changes} UNION ALL {counted}", statement.params)
         *groups, (*_nothing, rows) = cursor.fetchall()
     convert = _converter(definition, using)
     return Captured(rows, deltas.add(convert(group[:-1]) for group in groups))

@@ -7,11 +7,10 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, connections, models
+from django.db import connections, models
 
-from aggregates import images, projection, returning, single, store
+from aggregates import images, projection, returning, single
 from aggregates.definitions import Definition
-from aggregates.signals import totals_changed
 from aggregates.single import Values
 
 TEXTS_KEPT = 256  # one for each set of fields that are saved together
@@ -46,8 +45,9 @@ def insert(
     statement, params = single.insert(model, using, values)
     after = images.returned(definition, using)
     answer = ", ".join([*(single.quoted(using, field.column) for field in asked), after.sql])
-    text = _inserting(definition, f"{statement} RETURNING {answer}", len(asked), using, listened=_listened(definition))
-    *given, keys = _executed(text, [*params, *after.params], values, definition, using)
+    keys_written = projection.keys_written(definition)
+    text = _inserting(definition, f"{statement} RETURNING {answer}", len(asked), using, keys_written)
+    *given, keys = projection.executed(text, [*params, *after.params], values, definition, using)
     return single.converted(given, asked, using), keys or ()
 
 
@@ -58,45 +58,25 @@ def update(
     update, params = single.update(rows, key, values)
     before, after = (images.returned(definition, rows.db, row) for row in ("old", "new"))
     statement = f"{update} RETURNING {before.sql}, {after.sql}"
-    text = _updating(definition, statement, rows.db, listened=_listened(definition))
-    found, keys = _executed(text, [*params, *before.params, *after.params], values, definition, rows.db)
+    text = _updating(definition, statement, rows.db, projection.keys_written(definition))
+    found, keys = projection.executed(text, [*params, *before.params, *after.params], values, definition, rows.db)
     return bool(found), keys or ()
 
 
 @lru_cache(TEXTS_KEPT)
-def _inserting(definition: Definition, insert: str, asked: int, using: str, *, listened: bool) -> str:
-    given = [f"a{n}" for n in range(asked)]
-    names = ", ".join([*given, "pk", *projection.columns(definition)])
-    upsert = projection.upserting(definition, using, "after", summed=False)
-    answer = ", ".join([*given, _keys(listened=listened)])
-    return f"WITH after ({names}) AS ({insert}), added AS ({upsert} RETURNING id) SELECT {answer} FROM after"  # noqa: S608 - names of ours
+def _inserting(definition: Definition, insert: str, asked: int, using: str, keys_written: str) -> str:
+    given = "".join(f"a{n}, " for n in range(asked))
+    added = projection.adding(definition, using, "after", summed=False)
+    names = f"{given}{projection.Names(definition).all}"
+    return f"WITH after ({names}) AS ({insert}), {added} SELECT {given}{keys_written} FROM after"  # noqa: S608 - names of ours
 
 
 @lru_cache(TEXTS_KEPT)
-def _updating(definition: Definition, update: str, using: str, *, listened: bool) -> str:
-    names = projection.columns(definition)
-    old, width = [f"old_{name}" for name in names], len(definition.dimensions)
-    less, more = ", ".join([*old[:width], *(f"-{name}" for name in old[width:])]), ", ".join(names)
-    upsert = projection.upserting(definition, using, "changes", summed=True)
+def _updating(definition: Definition, update: str, using: str, keys_written: str) -> str:
+    old, new = projection.Names(definition, "old_"), projection.Names(definition)
+    added = projection.adding(definition, using, "changes", summed=True)
     return (
-        f"WITH written (old_pk, {', '.join(old)}, pk, {more}) AS ({update}), changes ({more}) AS "  # noqa: S608 - as above
-        f"(SELECT {less} FROM written UNION ALL SELECT {more} FROM written), added AS ({upsert} RETURNING id) "
-        f"SELECT (SELECT COUNT(*) FROM written), {_keys(listened=listened)}"
+        f"WITH written ({old.all}, {new.all}) AS ({update}), changes ({new.changes}) AS "  # noqa: S608 - as above
+        f"(SELECT {old.taken} FROM written UNION ALL SELECT {new.changes} FROM written), {added} "
+        f"SELECT (SELECT COUNT(*) FROM written), {keys_written}"
     )
-
-
-def _listened(definition: Definition) -> bool:
-    return totals_changed.has_listeners(definition.totals)
-
-
-def _keys(*, listened: bool) -> str:
-    return "ARRAY(SELECT id FROM added)" if listened else "NULL"
-
-
-def _executed(statement: str, params: Sequence[Any], values: Values, definition: Definition, using: str) -> list[Any]:
-    try:
-        return single.executed(statement, params, using)
-    except DatabaseError as error:
-        if not store.is_out_of_range(error) or single.out_of_range(values, using):
-            raise
-        raise store.out_of_range(definition) from error

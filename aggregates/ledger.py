@@ -279,7 +279,7 @@ _ledgers: WeakKeyDictionary[BaseDatabaseWrapper, Ledger] = WeakKeyDictionary()
 def of(using: str) -> Ledger:
     """Return the ledger of this thread's connection; raise OutsideTransaction outside one."""
     connection = connections[using]
-    if not connection.in_atomic_block:
+    if not connection.in_atomic_block:  # looked at here, for this is asked twice a row of a cascade
         transactions.require(using)  # raises
     ledger = _ledgers.get(connection)
     if ledger is None:

@@ -5,13 +5,16 @@ PostgreSQL alone lets what one part of a statement writes be read, and written o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
-from django.db import connections, models
+from django.db import DatabaseError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import keys, upsert
+from aggregates import keys, single, store, upsert
 from aggregates.definitions import Definition, Rollup
+from aggregates.signals import totals_changed
 
 
 @cache
@@ -24,20 +27,57 @@ def applies(definition: Definition, using: str) -> bool:
     )
 
 
-def columns(definition: Definition) -> list[str]:
-    """Return the names by which a relation of changes has the dimensions and the measures."""
-    return [*_dimensions(definition), *_measures(definition)]
+class Names:
+    """The names of the columns of a relation that says what rows contribute: dimensions, then amounts."""
+
+    def __init__(self, definition: Definition, prefix: str = "") -> None:
+        dims = [f"{prefix}{name}" for name in _dimensions(definition)]
+        self._amounts = [f"{prefix}{name}" for name in _measures(definition)]
+        self.dims = ", ".join(dims)
+        self.count = len(dims) + len(self._amounts)
+        self.changes = ", ".join([*dims, *self._amounts])
+        self.all = f"{prefix}pk, {self.changes}"
+        self.taken = ", ".join([*dims, *(f"-{name}" for name in self._amounts)])
+        """What takes a contribution out again."""
+
+    def sums(self, sign: str = "") -> str:
+        """Return the sums of the amounts, with a sign."""
+        return ", ".join(f"{sign}SUM({name})" for name in self._amounts)
+
+
+def keys_written(definition: Definition) -> str:
+    """Return the answer of a statement with the part ``adding``: the keys it wrote, NULL where nobody listens."""
+    return "ARRAY(SELECT id FROM added)" if totals_changed.has_listeners(definition.totals) else "NULL"
+
+
+def executed(
+    statement: str, params: Sequence[Any], values: single.Values, definition: Definition, using: str
+) -> list[Any]:
+    """Run a statement that writes ``values`` to rows and adds to their totals; return the one row it returned.
+
+    Raises TotalOutOfRange where a total would leave its column's range, DataError where a value does.
+    """
+    try:
+        return single.executed(statement, params, using)
+    except DatabaseError as error:
+        if not store.is_out_of_range(error) or single.out_of_range(values, using):
+            raise
+        raise store.out_of_range(definition) from error
 
 
 @cache
-def upserting(definition: Definition, using: str, changes: str, *, summed: bool) -> str:
-    """Return the upsert of what the relation ``changes`` holds: ``summed`` unless that is a single row."""
+def adding(definition: Definition, using: str, changes: str, *, summed: bool) -> str:
+    """Return the part of a statement that adds the relation ``changes`` to the totals.
+
+    ``summed`` unless that relation is a single row.
+    """
     connection = connections[using]
     statement = upsert.adding(definition, connection)
     parts = " UNION ALL ".join(
         _rows(definition, rollup, connection, changes, summed=summed) for rollup in definition.rollups
     )
-    return f"{statement.head} SELECT * FROM ({parts}) AS proposed ORDER BY id {statement.tail}"  # noqa: S608 - ours
+    ordered = f"SELECT * FROM ({parts}) AS proposed ORDER BY id"  # noqa: S608 - names of ours
+    return f"added AS ({statement.head} {ordered} {statement.tail} RETURNING id)"
 
 
 def _rows(

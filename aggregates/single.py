@@ -70,11 +70,18 @@ def out_of_range(values: Values, using: str) -> bool:
         column: Any = field
         while column.remote_field:
             column = column.target_field
-        if isinstance(column, models.IntegerField) and isinstance(value, int):
-            low, high = connections[using].ops.integer_field_range(column.get_internal_type())
-            if not low <= value <= high:
-                return True
+        if not hasattr(value, "resolve_expression") and not _is_in_range(column, column.get_prep_value(value), using):
+            return True
     return False
+
+
+def _is_in_range(column: Any, value: Any, using: str) -> bool:
+    if value is not None and isinstance(column, models.IntegerField):
+        low, high = connections[using].ops.integer_field_range(column.get_internal_type())
+        return bool(low <= value <= high)
+    if value is not None and isinstance(column, models.DecimalField):
+        return bool(abs(round(value, column.decimal_places)) < 10 ** (column.max_digits - column.decimal_places))
+    return True
 
 
 def _prepared(values: Values, using: str) -> list[Any]:

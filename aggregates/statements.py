@@ -47,6 +47,23 @@ def element(value: Any) -> str:
     return str(value)
 
 
+def prepared(field: models.Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
+    """Return what the database takes for a value of a column."""
+    return None if value is None else field.get_db_prep_save(value, connection)
+
+
+def column(field: models.Field[Any, Any], values: Collection[Any], connection: BaseDatabaseWrapper) -> str:
+    """Return such an array of values of a column, most of which come again and again."""
+
+    def text(value: Any) -> str:
+        return element(prepared(field, value, connection))
+
+    if isinstance(field, models.DateTimeField):  # equal ones may be an hour apart, when a clock is put back
+        return array(text(value) for value in values)
+    texts = {value: text(value) for value in set(values)}
+    return array(texts[value] for value in values)
+
+
 def array_type(field: models.Field[Any, Any], connection: BaseDatabaseWrapper) -> str:
     """Return PostgreSQL's type for an array of a column's values; without a length, to which a cast would cut."""
     return re.sub(r"\(.*\)", "", field.rel_db_type(connection) or "") + "[]"

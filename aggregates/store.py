@@ -201,7 +201,7 @@ def _prepared(
     """Return the values of a row's columns as the database takes them."""
     given = _given(definition, row)
     try:
-        return [_stored(field, given.get(field.name), connection) for field in fields]
+        return [statements.prepared(field, given.get(field.name), connection) for field in fields]
     except ValueError as error:
         raise out_of_range(definition, [row]) from error
 
@@ -212,24 +212,10 @@ def _columns(
     """Return the same of many rows as an array a column, in which most values come again and again."""
     given = [_given(definition, row) for row in rows]
     try:
-        return [_column(field, [each.get(field.name) for each in given], connection) for field in fields]
+        return [statements.column(field, [each.get(field.name) for each in given], connection) for field in fields]
     except ValueError as error:
         culprits = [row for row in rows if not _fits(connection, definition, row)]
         raise out_of_range(definition, culprits) from error
-
-
-def _column(field: models.Field[Any, Any], values: list[Any], connection: BaseDatabaseWrapper) -> str:
-    def text(value: Any) -> str:
-        return statements.element(_stored(field, value, connection))
-
-    if isinstance(field, models.DateTimeField):  # equal ones may be an hour apart, when a clock is put back
-        return statements.array([text(value) for value in values])
-    texts = {value: text(value) for value in set(values)}
-    return statements.array([texts[value] for value in values])
-
-
-def _stored(field: models.Field[Any, Any], value: Any, connection: BaseDatabaseWrapper) -> Any:
-    return None if value is None else field.get_db_prep_save(value, connection)
 
 
 def _fits(connection: BaseDatabaseWrapper, definition: Definition, row: Row) -> bool:

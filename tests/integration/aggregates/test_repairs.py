@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from aggregates import registry
+from aggregates import registry, store
+from aggregates.definitions import Definition
 from aggregates.models import Run
-from aggregates.rebuild import PASSES
+from aggregates.rebuild import PASSES, Options, rebuild
 from aggregates.verify import verify
+from tests.integration.aggregates.conftest import Warehouse
 from tests.integration.aggregates.exactness import assert_exact
-from tests.testapp.models import Ticket, TicketTotals
+from tests.testapp.models import MovementTotals, Ticket, TicketTotals
 
 TOTALS = TicketTotals._meta.db_table
 
@@ -76,6 +79,28 @@ def test_a_rebuild_gives_up_on_what_is_spoilt_each_time_and_says_so(drifted: Non
     run = Run.objects.get(totals=TicketTotals._meta.label)
     assert (run.state, run.error.partition(":")[0]) == (Run.State.FAILED, "NotRepaired")
     call_command("rebuild_totals", stdout=io.StringIO())
+    assert_exact()
+
+
+@pytest.mark.django_db
+def test_corrections_go_in_rollup_by_rollup(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read together is then stored together; the comparison finds it in the order of its hashes."""
+    for number in range(12):
+        warehouse.moved(lot=str(number), kind=str(number))
+    execute(f"UPDATE {MovementTotals._meta.db_table} SET quantity = 0")
+    correct, applied = store.correct, []
+
+    def noted(definition: Definition, using: str, rows: list[store.Row]) -> int:
+        applied.extend(row.rollup.name for row in rows)
+        return correct(definition, using, rows)
+
+    monkeypatch.setattr(store, "correct", noted)
+    monkeypatch.setattr("aggregates.rebuild.CORRECTIONS_A_TRANSACTION", 2)
+    for _step in rebuild(registry.definition(MovementTotals), Options(), using="default", clock=timezone.now):
+        pass
+    rollups = [name for name, _rows in groupby(applied)]
+    assert len(rollups) > 1
+    assert rollups == sorted(set(applied))
     assert_exact()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +23,7 @@ DAY = dt.date(2026, 2, 28)
 
 
 def expense(owner: User, amount: Any, currency: str = "EUR", **given: Any) -> Expense:
-    return Expense(owner=owner, amount=amount, currency=currency, spent_on=DAY, **given)
+    return replaced(Expense(owner=owner, amount=amount, currency=currency, spent_on=DAY), **given)
 
 
 def total(currency: str = "EUR") -> Decimal:
@@ -56,12 +57,32 @@ def test_each_currency_keeps_its_smallest_and_its_large_amounts(owner: User, cur
     assert_totals_match()
 
 
+BEYOND = 2**63
+BEYOND_ITS_COLUMN: dict[str, Callable[[Expense], Any]] = {
+    "insert": lambda row: expense(row.owner, Decimal(1), owner_id=BEYOND).save(),
+    "save": lambda row: replaced(row, owner_id=BEYOND).save(),
+    "update": lambda _row: Expense.objects.update(owner_id=BEYOND),
+    "bulk_create": lambda row: Expense.objects.bulk_create(
+        [expense(row.owner, 1), expense(row.owner, 1, owner_id=BEYOND)]
+    ),
+}
+
+
+def replaced(row: Expense, **values: Any) -> Expense:
+    for name, value in values.items():
+        setattr(row, name, value)
+    return row
+
+
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="others refuse the key that is not there")
-def test_a_value_out_of_the_range_of_its_own_column_is_no_fault_of_a_total(owner: User) -> None:
-    beyond = expense(owner, Decimal(1))
-    beyond.owner_id = 2**63
+@pytest.mark.parametrize("write", BEYOND_ITS_COLUMN.values(), ids=BEYOND_ITS_COLUMN)
+def test_a_value_out_of_the_range_of_its_own_column_is_no_fault_of_a_total(
+    owner: User, write: Callable[[Expense], Any]
+) -> None:
+    row = expense(owner, Decimal(1))
+    row.save()
     with pytest.raises(DataError), transaction.atomic():
-        beyond.save()
+        write(row)
     assert_totals_match()
 
 

@@ -1,0 +1,41 @@
+"""Values on their way into columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection, models
+from django.db.models import F
+
+from aggregates import single
+from aggregates.statements import column
+from tests.testapp.models import Movement
+
+
+def test_equal_times_of_a_clock_that_is_put_back_stay_two() -> None:
+    once = dt.datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    again = once.replace(fold=1)
+    assert once == again
+    first, second, third = column(models.DateTimeField(), [once, again, once], connection).strip("{}").split(",")
+    assert (first == third, first == second) == (True, False)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's columns")
+@pytest.mark.parametrize(
+    ("field", "value", "beyond"),
+    [
+        (models.SmallIntegerField(), 32767, False),
+        (models.SmallIntegerField(), "32768", True),
+        (Movement._meta.get_field("site"), 2**63, True),
+        (models.DecimalField(max_digits=4, decimal_places=2), Decimal("-99.994"), False),
+        (models.DecimalField(max_digits=4, decimal_places=2), Decimal("-99.995"), True),
+        (models.DecimalField(max_digits=4, decimal_places=2), F("price"), False),
+        (models.IntegerField(null=True), None, False),
+    ],
+)
+def test_whose_column_a_number_is_too_large_for(field: models.Field[Any, Any], value: Any, beyond: bool) -> None:
+    assert single.out_of_range([(field, value)], "default") == beyond

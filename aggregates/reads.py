@@ -1,19 +1,21 @@
-"""Which rollup answers a question: the smallest ready one."""
+"""Which rollup answers a question, the smallest ready one, and its answer."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, models
-from django.db.models import Q
+from django.db.models import Q, Sum
 
-from aggregates import readiness, registry
-from aggregates.definitions import Rollup
+from aggregates import prepared, readiness, registry
+from aggregates.definitions import Definition, Rollup
 from aggregates.exceptions import TotalsNotReady
+
+QUERIES_KEPT = 256  # compiled
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,44 @@ def smallest(
 ) -> tuple[Rollup, Collection[str]]:
     """Return the smallest ready rollup of a totals model, and the choice it satisfies: see Ready.smallest."""
     return ready(totals, using=using).smallest(*choices)
+
+
+def sums(
+    totals: type[models.Model], *by: str, where: Q | None = None, using: str = DEFAULT_DB_ALIAS
+) -> list[tuple[Any, ...]]:
+    """Return what the measures add up to, by dimensions, of the rows that ``where`` selects.
+
+    ``by`` and ``where`` name dimensions: ``sums(SaleTotals, "shop", "month", where=Q(shop__in=[1, 2]))``.
+    A tuple a combination: the values of ``by``, a foreign key's by its id, then the measures in the order
+    of their declaration; without ``by`` at most one. In no particular order, and without those whose
+    measures are all zero. Raises TotalsNotReady where no ready rollup can answer, ValueError for a name
+    that is no dimension.
+    """
+    definition = registry.definition(totals)
+    needed = {*by, *(where.referenced_base_fields if where else ())}
+    if unknown := needed - set(definition.dimensions):
+        raise ValueError(f"{definition.label} has no dimension {', '.join(sorted(unknown))}.")
+    rollup, _needed = smallest(totals, needed, using=using)
+    columns = by or ("rollup",)  # of which there is one
+    if where is None:
+        found = _compiled_sums(definition, rollup, columns, using).rows(using)
+    else:
+        found = list(_sums(definition, rollup, columns, using, where))
+    return found if by else [row[1:] for row in found]
+
+
+@lru_cache(QUERIES_KEPT)
+def _compiled_sums(definition: Definition, rollup: Rollup, columns: tuple[str, ...], using: str) -> prepared.Query:
+    return prepared.query(_sums(definition, rollup, columns, using))
+
+
+def _sums(
+    definition: Definition, rollup: Rollup, columns: tuple[str, ...], using: str, where: Q | None = None
+) -> models.QuerySet[Any, Any]:
+    selected = rows(definition.totals, [Part(rollup)], using=using).filter(where or Q())
+    measures = {f"sum_of_{name}": Sum(name) for name in definition.measures}
+    grouped: Any = selected.values_list(*columns).annotate(**measures).order_by()
+    return grouped.exclude(**dict.fromkeys(measures, 0))  # type: ignore[no-any-return]
 
 
 def rows(

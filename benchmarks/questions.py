@@ -15,9 +15,7 @@ from expenses.models import Expense, ExpenseTotals, Status
 
 def from_totals(using: str = DEFAULT_DB_ALIAS) -> list[Any]:
     """Return category, month, sum and count of every group, from the smallest ready rollup."""
-    rollup, _choice = reads.smallest(ExpenseTotals, {"category", "month"}, using=using)
-    rows: Any = reads.rows(ExpenseTotals, [reads.Part(rollup)], using=using)
-    return list(rows.values_list("category_id", "month").annotate(Sum("amount"), Sum("count")))
+    return reads.sums(ExpenseTotals, "category", "month", using=using)
 
 
 def computed(using: str = DEFAULT_DB_ALIAS) -> list[Any]:

@@ -99,12 +99,28 @@ def test_a_change_costs_a_locked_read_a_read_and_one_upsert() -> None:
     assert_exact()
 
 
-@pytest.mark.usefixtures("each_update")
-def test_a_change_in_a_batch_leaves_the_totals_to_its_end() -> None:
-    ticket = Ticket.objects.create(gate="a", price=1)
+def moved(ticket: Ticket) -> None:
     ticket.gate = "b"
+    ticket.save()
+
+
+IN_A_BATCH: dict[str, Callable[[Ticket], Any]] = {
+    "save": moved,
+    "create": lambda _ticket: Ticket.objects.create(gate="b", price=2),
+    "delete": lambda ticket: ticket.delete(),
+    "delete of many": lambda _ticket: Ticket.objects.all().delete(),
+    "raw delete": lambda _ticket: Ticket.objects.all()._raw_delete("default"),
+    "update": lambda _ticket: Ticket.objects.update(gate="b"),
+    "bulk_create": lambda _ticket: Ticket.objects.bulk_create([Ticket(gate="b", price=2)]),
+}
+
+
+@pytest.mark.usefixtures("each_update")
+@pytest.mark.parametrize("write", IN_A_BATCH.values(), ids=IN_A_BATCH)
+def test_a_write_in_a_batch_leaves_the_totals_to_its_end(write: Callable[[Ticket], Any]) -> None:
+    ticket = Ticket.objects.create(gate="a", price=1)
     with aggregates.batch():
-        ran = statements(ticket.save)
+        ran = statements(lambda: write(ticket))
         assert not writes_of_totals(ran)
     assert_exact()
 

@@ -16,10 +16,7 @@ from tests.integration.aggregates.exactness import assert_exact
 from tests.integration.aggregates.test_statements import statements, verbs
 from tests.testapp.models import Ticket
 
-pytestmark = [
-    pytest.mark.usefixtures("values_in_the_text"),
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL"),
-]
+pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL")
 
 
 def moved(ticket: Ticket) -> None:
@@ -38,6 +35,7 @@ WRITES: dict[str, Callable[[Ticket], Any]] = {
 }
 
 
+@pytest.mark.usefixtures("values_in_the_text")
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_write_leaves_every_total_exact(write: Callable[[Ticket], Any]) -> None:
     for n in range(5):
@@ -46,14 +44,25 @@ def test_a_write_leaves_every_total_exact(write: Callable[[Ticket], Any]) -> Non
     assert_exact()
 
 
-def test_a_changed_row_s_totals_follow_in_a_statement_of_their_own() -> None:
+@pytest.fixture
+def never_prepared(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values apart from the text, and each statement planned anew."""
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "prepare_threshold", None)
+
+
+@pytest.mark.parametrize("options", ["values_in_the_text", "never_prepared"])
+def test_a_changed_row_s_totals_follow_in_a_statement_of_their_own(
+    request: pytest.FixtureRequest, options: str
+) -> None:
     """Most changes move nothing, and would pay for the planning of the larger statement each time."""
+    request.getfixturevalue(options)
     ticket = Ticket.objects.create(gate="a", price=1)
     assert verbs(statements(ticket.save)) in (["UPDATE"], ["WITH"])
     ticket.gate = "b"
     assert verbs(statements(ticket.save))[1:] == ["INSERT"]
 
 
+@pytest.mark.usefixtures("values_in_the_text")
 def test_a_total_out_of_range_is_refused() -> None:
     Ticket.objects.create(gate="a", price=MAX_VALUE)
     with pytest.raises(TotalOutOfRange):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -90,3 +91,12 @@ def test_the_table_shows_each_ratio_with_its_bar_and_verdict():
 
 def test_numbers_have_three_digits():
     assert [number(value) for value in (0.8765, 1.5, 12.345, 1234.5)] == ["0.876", "1.5", "12.3", "1,234"]
+
+
+@pytest.mark.parametrize(("name", "few"), [("rebuild_1m", 6.0), ("verify_1m", 2.5)])
+def test_less_is_asked_of_what_is_done_once_where_there_are_few_rows(name: str, few: float) -> None:
+    assert bar(name, MILLION - 1).most == few
+    assert bar(name, MILLION).most < few
+    assert bar(name, MILLION - 1).least is None
+    assert bar("hot16_long_vs_plain16", 50_000) == replace(BARS["hot16_long_vs_plain16"], least=0.7)
+    assert bar("insert", 50_000) == BARS["insert"]

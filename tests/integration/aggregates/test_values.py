@@ -11,8 +11,9 @@ import pytest
 from django.db import connection, models
 from django.db.models import F
 
-from aggregates import single
+from aggregates import registry, single
 from aggregates.statements import column
+from expenses.models import Expense, ExpenseTotals
 from tests.testapp.models import Movement
 
 
@@ -22,6 +23,13 @@ def test_equal_times_of_a_clock_that_is_put_back_stay_two() -> None:
     assert once == again
     first, second, third = column(models.DateTimeField(), [once, again, once], connection).strip("{}").split(",")
     assert (first == third, first == second) == (True, False)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's types")
+def test_a_date_is_truncated_without_becoming_an_instant() -> None:
+    month = registry.definition(ExpenseTotals).dimensions["month"]
+    compiled = str(Expense.objects.annotate(period=month).values("period").query)
+    assert '("expenses_expense"."spent_on")::timestamp)::date' in compiled
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL's columns")

@@ -45,8 +45,8 @@ def insert(
     statement, params = single.insert(model, using, values)
     after = images.returned(definition, using)
     answer = ", ".join([*(single.quoted(using, field.column) for field in asked), after.sql])
-    keys_written = projection.keys_written(definition)
-    text = _inserting(definition, f"{statement} RETURNING {answer}", len(asked), using, keys_written)
+    told = projection.told(definition)
+    text = _inserting(definition, f"{statement} RETURNING {answer}", len(asked), using, told=told)
     *given, keys = projection.executed(text, [*params, *after.params], values, definition, using)
     return single.converted(given, asked, using), keys or ()
 
@@ -58,25 +58,25 @@ def update(
     update, params = single.update(rows, key, values)
     before, after = (images.returned(definition, rows.db, row) for row in ("old", "new"))
     statement = f"{update} RETURNING {before.sql}, {after.sql}"
-    text = _updating(definition, statement, rows.db, projection.keys_written(definition))
+    text = _updating(definition, statement, rows.db, told=projection.told(definition))
     found, keys = projection.executed(text, [*params, *before.params, *after.params], values, definition, rows.db)
     return bool(found), keys or ()
 
 
 @lru_cache(TEXTS_KEPT)
-def _inserting(definition: Definition, insert: str, asked: int, using: str, keys_written: str) -> str:
+def _inserting(definition: Definition, insert: str, asked: int, using: str, *, told: bool) -> str:
     given = "".join(f"a{n}, " for n in range(asked))
-    added = projection.adding(definition, using, "after", summed=False)
-    names = f"{given}{projection.Names(definition).all}"
-    return f"WITH after ({names}) AS ({insert}), {added} SELECT {given}{keys_written} FROM after"  # noqa: S608 - names of ours
+    added = projection.adding(definition, using, "after", summed=False, told=told)
+    names, keys = f"{given}{projection.Names(definition).all}", projection.keys_written(told=told)
+    return f"WITH after ({names}) AS ({insert}), {added} SELECT {given}{keys} FROM after"  # noqa: S608 - names of ours
 
 
 @lru_cache(TEXTS_KEPT)
-def _updating(definition: Definition, update: str, using: str, keys_written: str) -> str:
+def _updating(definition: Definition, update: str, using: str, *, told: bool) -> str:
     old, new = projection.Names(definition, "old_"), projection.Names(definition)
-    added = projection.adding(definition, using, "changes", summed=True)
+    added = projection.adding(definition, using, "changes", summed=True, told=told)
     return (
         f"WITH written ({old.all}, {new.all}) AS ({update}), changes ({new.changes}) AS "  # noqa: S608 - as above
         f"(SELECT {old.taken} FROM written UNION ALL SELECT {new.changes} FROM written), {added} "
-        f"SELECT (SELECT COUNT(*) FROM written), {keys_written}"
+        f"SELECT (SELECT COUNT(*) FROM written), {projection.keys_written(told=told)}"
     )

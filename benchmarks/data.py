@@ -202,27 +202,43 @@ class Backup:
     """The expenses of some owners and the totals they are in, put back as often as they are deleted."""
 
     def __init__(self, model: type[models.Model], owners: Iterable[int]) -> None:
-        self.table = model._meta.db_table
-        chosen = ", ".join(map(str, owners))
-        self.parts = {self.table: f"owner_id IN ({chosen})"}
-        if model is Expense:
-            self.parts[ExpenseTotals._meta.db_table] = f"owner_id IN ({chosen}) OR rollup = 'overview'"
-        for table, condition in self.parts.items():
-            _execute(f"CREATE TABLE {self._name(table)} AS SELECT * FROM {table} WHERE {condition}")
+        chosen = f"owner_id IN ({', '.join(map(str, owners))})"
+        self.rows = _Copy(model, chosen)
+        self.totals = _Copy(ExpenseTotals, f"{chosen} OR rollup = 'overview'") if model is Expense else None
 
     def restore(self) -> None:
-        """Put back what is gone."""
-        for table, condition in self.parts.items():
-            _execute(f"DELETE FROM {table} WHERE {condition}")
-            _execute(f"INSERT INTO {table} SELECT * FROM {self._name(table)}")
+        """Put back what is gone, and totals as they were, in their places: that is where writers find them."""
+        self.rows.insert()
+        if self.totals:
+            self.totals.update()
 
     def drop(self) -> None:
         """Forget the copies."""
-        for table in self.parts:
-            _execute(f"DROP TABLE {self._name(table)}")
+        for copy_ in filter(None, (self.rows, self.totals)):
+            _execute(f"DROP TABLE {copy_.name}")
 
-    def _name(self, table: str) -> str:
-        return f"backup_{self.table}_{table}"
+
+class _Copy:
+    """Rows of a table in a table of their own."""
+
+    def __init__(self, model: type[models.Model], condition: str) -> None:
+        self.table, self.condition = model._meta.db_table, condition
+        self.name = f"backup_of_{self.table}"
+        _execute(f"CREATE TABLE {self.name} AS SELECT * FROM {self.table} WHERE {condition}")
+
+    def insert(self) -> None:
+        """Have the table hold these rows instead of what it has."""
+        _execute(f"DELETE FROM {self.table} WHERE {self.condition}")
+        _execute(f"INSERT INTO {self.table} SELECT * FROM {self.name}")
+
+    def update(self) -> None:
+        """Have the table's own rows hold these amounts, and no others any."""
+        others = f"({self.condition}) AND id NOT IN (SELECT id FROM {self.name})"  # slots that writers took since
+        _execute(f"UPDATE {self.table} SET amount = 0, count = 0 WHERE {others}")
+        _execute(
+            f"UPDATE {self.table} SET amount = {self.name}.amount, count = {self.name}.count "
+            f"FROM {self.name} WHERE {self.name}.id = {self.table}.id"
+        )
 
 
 def _execute(sql: str, params: Iterable[Any] = ()) -> None:

@@ -147,7 +147,7 @@ def locking_keys(definition: Definition, using: str, keys: Collection[Any]) -> t
         one = prepared.statement(definition, using, _locked_row)
         return one.sql, one.given(definition, using, key)
     rows: models.QuerySet[Any] = models.QuerySet(definition.source, using=using)
-    chosen = rows.filter(pk__in=statements.any_of(definition.source, keys, using))
+    chosen = rows.filter(statements.any_of(definition.source, keys, using))
     text, params = locking(definition, chosen).query.get_compiler(using=using).as_sql()
     return text, params
 

@@ -71,7 +71,7 @@ class TrackedQuerySet(models.QuerySet[M]):
         if not connections[self.db].features.has_select_for_update:
             # SQLite has one writer, this one: no row can have joined since the rows were read.
             return super().update(**kwargs)
-        rows = self.filter(**{f"{scope.model._meta.pk.name}__in": statements.any_of(scope.model, keys, self.db)})
+        rows = self.filter(statements.any_of(scope.model, keys, self.db))
         return super(TrackedQuerySet, rows).update(**kwargs)
 
     def bulk_update(self, objs: Any, fields: Any, batch_size: int | None = None) -> int:

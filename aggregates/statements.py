@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.expressions import RawSQL
+from django.db.models import F, Func, Q
 
 # Of PostgreSQL's protocol. Up to Django 5.2 only features that came later know of it.
 MOST_PARAMETERS = 2**16 - 1
@@ -22,14 +22,33 @@ def most_rows(parameters: int, wanted: int | None, using: str) -> int | None:
     return most if wanted is None else min(wanted, most)
 
 
-def any_of(model: type[models.Model], keys: Collection[Any], using: str) -> Any:
-    """Return what ``pk__in`` takes to find rows by any number of keys."""
+class _AnyOf(Func):
+    """``column = ANY (array)``: one value, and a plan that is good however few rows the server believes there are.
+
+    A join with the array's elements looks at all rows for each of them where the table was empty at its
+    last VACUUM.
+    """
+
+    output_field = models.BooleanField()
+
+    def __init__(self, key: F, keys: str, type_: str) -> None:
+        super().__init__(key)
+        self.keys, self.type = keys, type_
+
+    def as_postgresql(self, compiler: Any, connection: Any, **_context: Any) -> tuple[str, list[Any]]:
+        """Compile to the operator, which is PostgreSQL's."""
+        column, params = compiler.compile(self.source_expressions[0])
+        return f"{column} = ANY (%s::{self.type})", [*params, self.keys]
+
+
+def any_of(model: type[models.Model], keys: Collection[Any], using: str) -> Q:
+    """Return the condition that finds rows by any number of primary keys."""
     connection = connections[using]
-    if connection.vendor != "postgresql":
-        return keys
     pk: Any = model._meta.pk
+    if connection.vendor != "postgresql":
+        return Q((f"{pk.name}__in", keys))
     prepared = array([element(pk.get_db_prep_value(key, connection)) for key in keys])
-    return RawSQL(f"SELECT UNNEST(%s::{array_type(pk, connection)})", [prepared])  # noqa: S611 - a type of ours
+    return Q(_AnyOf(F(pk.name), prepared, array_type(pk, connection)))
 
 
 def array(elements: Iterable[str]) -> str:

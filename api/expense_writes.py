@@ -1,4 +1,4 @@
-"""Writes of expenses: each locks its row first and is one transaction, retried after conflicts."""
+"""Writes of expenses: each locks its row first, in the transaction that ``run`` opens and retries after conflicts."""
 
 from __future__ import annotations
 
@@ -19,80 +19,70 @@ from expenses.models import Expense
 T = TypeVar("T")
 CONTENT = ("category_id", "amount", "currency", "spent_on", "status", "description")
 MakeSerializer = Callable[..., BaseSerializer[Expense]]
+Check = Callable[[Expense | None], None]
+"""Raises where the locked row, or that there is none, is not what the client expects."""
 
 
-def create(serializer: BaseSerializer[Expense], user: Any) -> tuple[Expense, bool]:
+def run(operation: Callable[[], T]) -> T:
+    """Run one of the operations below, and what belongs to it, in a transaction; return what it returns.
+
+    Once more where another request has inserted the same id meanwhile: it finds it now.
+    """
+    try:
+        return transactions.run(operation, using=router.db_for_write(Expense))
+    except IntegrityError:
+        return transactions.run(operation, using=router.db_for_write(Expense))
+
+
+def create(user: Any, data: Any, make: MakeSerializer) -> tuple[Expense, bool]:
     """Store a new expense of the user; return it, and whether it is new.
 
     With an id of the client's own a repeat is recognised: the same content gives the stored row,
     anything else raises the 409.
     """
-
-    def operation() -> tuple[Expense, bool]:
-        existing = _locked(serializer.validated_data.get("id"))
-        if existing is None:
-            return _stored(Expense(owner=user), serializer.validated_data), True
-        wanted = Expense(**serializer.validated_data)
-        if existing.owner_id != user.pk or any(getattr(existing, n) != getattr(wanted, n) for n in CONTENT):
-            raise _taken(existing.pk)
-        return existing, False
-
-    return _once_more(operation)
+    serializer = make(data=data)
+    serializer.is_valid(raise_exception=True)
+    existing = _locked(serializer.validated_data.get("id"))
+    if existing is None:
+        return _stored(Expense(owner=user), serializer.validated_data), True
+    wanted = Expense(**serializer.validated_data)
+    if existing.owner_id != user.pk or any(getattr(existing, n) != getattr(wanted, n) for n in CONTENT):
+        raise _taken(existing.pk)
+    return existing, False
 
 
-def put(key: uuid.UUID, user: Any, data: Any, make: MakeSerializer) -> tuple[Expense, bool]:
+def put(key: uuid.UUID, user: Any, data: Any, make: MakeSerializer, check: Check) -> tuple[Expense, bool]:
     """Create the expense with that id, or replace it; return it, and whether it is new.
 
     Raises the 409 where the id is that of an expense the user does not see.
     """
-
-    def operation() -> tuple[Expense, bool]:
-        existing = _locked(key)
-        if existing is not None:
-            if not visible(user).filter(pk=key).exists():
-                raise _taken(key)
-            _require(user, "change", existing)
-        serializer = make(existing, data=data)
-        serializer.is_valid(raise_exception=True)
-        return _stored(existing or Expense(id=key, owner=user), serializer.validated_data), existing is None
-
-    return _once_more(operation)
+    existing = _locked(key)
+    if existing is not None:
+        if not visible(user).filter(pk=key).exists():
+            raise _taken(key)
+        _require(user, "change", existing)
+    check(existing)
+    serializer = make(existing, data=data)
+    serializer.is_valid(raise_exception=True)
+    return _stored(existing or Expense(id=key, owner=user), serializer.validated_data), existing is None
 
 
-def change(key: uuid.UUID, user: Any, data: Any, make: MakeSerializer) -> Expense:
+def change(key: uuid.UUID, user: Any, data: Any, make: MakeSerializer, check: Check) -> Expense:
     """Change the given members of an expense; return it. Raises Http404, PermissionDenied."""
-
-    def operation() -> Expense:
-        expense = _visible_and_locked(key, user)
-        _require(user, "change", expense)
-        serializer = make(expense, data=data, partial=True)
-        serializer.is_valid(raise_exception=True)
-        return _stored(expense, serializer.validated_data)
-
-    return _run(operation)
+    expense = _visible_and_locked(key, user)
+    _require(user, "change", expense)
+    check(expense)
+    serializer = make(expense, data=data, partial=True)
+    serializer.is_valid(raise_exception=True)
+    return _stored(expense, serializer.validated_data)
 
 
-def delete(key: uuid.UUID, user: Any) -> None:
+def delete(key: uuid.UUID, user: Any, check: Check) -> None:
     """Delete an expense. Raises Http404, PermissionDenied."""
-
-    def operation() -> None:
-        expense = _visible_and_locked(key, user)
-        _require(user, "delete", expense)
-        expense.delete()
-
-    _run(operation)
-
-
-def _run(operation: Callable[[], T]) -> T:
-    return transactions.run(operation, using=router.db_for_write(Expense))
-
-
-def _once_more(operation: Callable[[], T]) -> T:
-    """Run the operation again where another request has inserted the same id meanwhile: it finds it now."""
-    try:
-        return _run(operation)
-    except IntegrityError:
-        return _run(operation)
+    expense = _visible_and_locked(key, user)
+    _require(user, "delete", expense)
+    check(expense)
+    expense.delete()
 
 
 def _stored(expense: Expense, values: Mapping[str, Any]) -> Expense:

@@ -11,15 +11,16 @@ from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import F
 from django.http import Http404
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api import expense_writes, pagination, parameters
+from api import etags, expense_writes, idempotency, pagination, parameters
 from api.access import own_scope, visible
 from api.fields import AmountField, CategoryField, DayField, IdField, TextField, WholeNumberField
+from api.idempotency import Reply
 from api.parameters import Parameter
 from api.serializers import StrictSerializer, body
 from api.views import PrivateView
@@ -50,6 +51,20 @@ PARAMETERS = (
         f"Of {', '.join(ORDER)}, comma-separated, `-` before one for descending order.",
     ),
     *pagination.PARAMETERS,
+)
+
+
+IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="The ETag last seen: 412 where the expense has another now."
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match", str, OpenApiParameter.HEADER, description="`*`: 412 where there is such an expense already."
+)
+IDEMPOTENCY_KEY = OpenApiParameter(
+    idempotency.HEADER,
+    {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_LENGTH},
+    OpenApiParameter.HEADER,
+    description="A repeat with the same key and body gets the same answer, and there is one expense.",
 )
 
 
@@ -120,14 +135,20 @@ class ExpenseListView(PrivateView, GenericAPIView[Expense]):
         page = self.paginate_queryset(found.order_by(*_order(values.get("ordering", DEFAULT_ORDER))))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
-    @extend_schema(responses={201: ExpenseSerializer, 200: OpenApiResponse(ExpenseSerializer, "It was there already.")})
+    @extend_schema(
+        parameters=[IDEMPOTENCY_KEY],
+        responses={201: ExpenseSerializer, 200: OpenApiResponse(ExpenseSerializer, "It was there already.")},
+    )
     def post(self, request: Request) -> Response:
-        """Create an expense. With an id of its own, a client may repeat the request: there is one row."""
+        """Create an expense. With an id or an Idempotency-Key of its own, a client may repeat the request."""
         parameters.read(request.query_params, ())
-        serializer = self.get_serializer(data=body(request))
-        serializer.is_valid(raise_exception=True)
-        expense, created = expense_writes.create(serializer, request.user)
-        return _answer(self.get_serializer(expense).data, request, created=created)
+        data = body(request)
+
+        def operation() -> Reply:
+            expense, created = expense_writes.create(request.user, data, self.get_serializer)
+            return _reply(self.get_serializer(expense).data, request, created=created)
+
+        return expense_writes.run(lambda: idempotency.once(request, data, operation)).response()
 
 
 class ExpenseView(PrivateView, GenericAPIView[Expense]):
@@ -147,32 +168,58 @@ class ExpenseView(PrivateView, GenericAPIView[Expense]):
         expense = visible(request.user).select_related("owner", "category").filter(pk=id).first()
         if expense is None:
             raise Http404
-        return Response(self.get_serializer(expense).data)
+        reply = _reply(self.get_serializer(expense).data, request)
+        if etags.matches(request.headers.get("If-None-Match", ""), reply.headers["ETag"], weakly=True):
+            return Response(status=304, headers=reply.headers)
+        return reply.response()
 
-    @extend_schema(responses={200: ExpenseSerializer, 201: OpenApiResponse(ExpenseSerializer, "It is new.")})
+    @extend_schema(
+        parameters=[IF_MATCH, IF_NONE_MATCH],
+        responses={200: ExpenseSerializer, 201: OpenApiResponse(ExpenseSerializer, "It is new.")},
+    )
     def put(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
         """Create the expense with this id, or replace it."""
         parameters.read(request.query_params, ())
-        expense, created = expense_writes.put(id, request.user, body(request), self.get_serializer)
-        return _answer(self.get_serializer(expense).data, request, created=created)
+        data = body(request)
 
+        def operation() -> Reply:
+            expense, created = expense_writes.put(id, request.user, data, self.get_serializer, self._as_expected)
+            return _reply(self.get_serializer(expense).data, request, created=created)
+
+        return expense_writes.run(operation).response()
+
+    @extend_schema(parameters=[IF_MATCH])
     def patch(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
         """Change the members given."""
         parameters.read(request.query_params, ())
-        expense = expense_writes.change(id, request.user, body(request), self.get_serializer)
-        return Response(self.get_serializer(expense).data)
+        data = body(request)
 
-    @extend_schema(responses={204: None})
+        def operation() -> Reply:
+            expense = expense_writes.change(id, request.user, data, self.get_serializer, self._as_expected)
+            return _reply(self.get_serializer(expense).data, request)
+
+        return expense_writes.run(operation).response()
+
+    @extend_schema(parameters=[IF_MATCH], responses={204: None})
     def delete(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
         """Delete the expense."""
         parameters.read(request.query_params, ())
-        expense_writes.delete(id, request.user)
+        expense_writes.run(lambda: expense_writes.delete(id, request.user, self._as_expected))
         return Response(status=204)
 
+    def _as_expected(self, expense: Expense | None) -> None:
+        """Raise the 412 where the request is about another version of the row."""
+        if {"If-Match", "If-None-Match"} & self.request.headers.keys():
+            shown = None if expense is None else idempotency.shown(self.get_serializer(expense).data)
+            etags.require(self.request.headers, shown and etags.etag(shown))
 
-def _answer(data: Any, request: Request, *, created: bool) -> Response:
-    location = request.build_absolute_uri(reverse("expense", kwargs={"id": data["id"]}))
-    return Response(data, status=201, headers={"Location": location}) if created else Response(data)
+
+def _reply(data: Any, request: Request, *, created: bool = False) -> Reply:
+    shown = idempotency.shown(data)
+    headers = {"ETag": etags.etag(shown)}
+    if created:
+        headers["Location"] = request.build_absolute_uri(reverse("expense", kwargs={"id": shown["id"]}))
+    return Reply(shown, 201 if created else 200, headers)
 
 
 def _order(terms: tuple[str, ...]) -> list[Any]:

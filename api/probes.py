@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from aggregates import runs
+from aggregates.models import Run
 from api.problems import Problem
+from expenses.models import ExpenseTotals
 
 
 @csrf_exempt  # its page would be HTML; nothing here writes
@@ -24,12 +30,25 @@ def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 where the database is there and migrated, else 503."""
+    """Answer 200 where the database is there and migrated, else 503; tell of the last comparison of the totals.
+
+    Drift is told and does not take the service away: it would stop the writes that are right.
+    """
     try:
         executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
-        unapplied = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if unapplied := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return Problem(503, f"{len(unapplied)} migrations are not applied.").response()
+        return JsonResponse({"status": "ok", **_compared()})
     except DatabaseError:
         return Problem(503, "The database cannot be reached.").response()
-    if unapplied:
-        return Problem(503, f"{len(unapplied)} migrations are not applied.").response()
-    return JsonResponse({"status": "ok"})
+
+
+def _compared() -> dict[str, Any]:
+    """Return when the totals were last found clean, how long ago, and what the last verify found."""
+    verified_at = runs.verified_at(ExpenseTotals)
+    verifies = Run.objects.filter(totals=ExpenseTotals._meta.label, kind=Run.Kind.VERIFY, state=Run.State.COMPLETE)
+    return {
+        "verified_at": verified_at,
+        "verified_seconds_ago": verified_at and int((timezone.now() - verified_at).total_seconds()),
+        "drifted_buckets": verifies.order_by("-started_at").values_list("drifted", flat=True).first(),
+    }

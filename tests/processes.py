@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,3 +77,18 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         finally:
             if process.poll() is None:
                 process.kill()
+
+
+@contextmanager
+def served(*options: str) -> Iterator[str]:
+    """Yield the address of the service, under gunicorn on the database of the running test."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # The socket is handed over: a request waits in it until the service is there.
+        number, address = listener.fileno(), "http://{}:{}".format(*listener.getsockname())
+        command = [sys.executable, "-m", "gunicorn", "config.wsgi:application", f"--bind=fd://{number}", *options]
+        with subprocess.Popen(command, cwd=ROOT, env=environment(), pass_fds=[number]) as process:
+            try:
+                urllib.request.urlopen(f"{address}/livez", timeout=PATIENCE).close()
+                yield address
+            finally:
+                process.terminate()

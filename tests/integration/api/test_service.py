@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, OperationalError, connection
 from django.test import Client
 from rest_framework.test import APIClient
 
@@ -34,6 +35,24 @@ def test_schema_and_docs_are_public_and_load_nothing_from_elsewhere(db: None) ->
 
 def test_livez_and_readyz_answer(db: None) -> None:
     assert (Client().get("/livez").status_code, Client().get("/readyz").status_code) == (200, 200)
+
+
+def test_readyz_tells_of_the_last_comparison_and_is_ready_all_the_same(spend: Any) -> None:
+    assert Client().get("/readyz").json() == {
+        "status": "ok", "verified_at": None, "verified_seconds_ago": None, "drifted_buckets": None,
+    }  # fmt: skip
+    spend()
+    call_command("verify_totals", stdout=io.StringIO())
+    clean = Client().get("/readyz").json()
+    assert (clean["drifted_buckets"], clean["verified_seconds_ago"] >= 0) == (0, True)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE expenses_expensetotals SET amount = amount + 1")
+    with pytest.raises(SystemExit):
+        call_command("verify_totals", stdout=io.StringIO())
+    drifted = Client().get("/readyz")
+    assert drifted.status_code == 200
+    assert drifted.json()["drifted_buckets"] == 3
+    assert drifted.json()["verified_at"] == clean["verified_at"]
 
 
 def test_readyz_is_503_without_a_database(db: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,104 @@
+"""What manage.py purge deletes, and what it leaves."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from knox.models import AuthToken
+
+from aggregates import runs
+from aggregates.models import Run
+from api.models import IdempotencyKey
+from expenses.models import Expense, ExpenseTotals
+from tests.integration.api.conftest import client_of
+from tests.integration.api.test_idempotency import post
+
+pytestmark = pytest.mark.django_db
+
+
+def purge(*options: str) -> dict[str, int]:
+    out = io.StringIO()
+    call_command("purge", "--format", "json", *options, stdout=out)
+    counts: dict[str, int] = json.loads(out.getvalue())
+    return counts
+
+
+def aged(model: Any, field: str, days: int, **chosen: Any) -> None:
+    model.objects.filter(**chosen).update(**{field: timezone.now() - timedelta(days=days)})
+
+
+def test_old_keys_are_forgotten_and_younger_ones_kept(owner: User, new: dict[str, Any]) -> None:
+    client = client_of(owner)
+    for key in ("old", "young"):
+        post(client, new, key)
+    aged(IdempotencyKey, "created_at", 8, key="old")
+    assert purge()["idempotency_keys"] == 1
+    assert IdempotencyKey.objects.get().key == "young"
+    assert Expense.objects.count() == 2
+    assert purge("--key-days", "9")["idempotency_keys"] == 0
+
+
+def test_expired_tokens_go_and_others_stay(owner: User) -> None:
+    client_of(owner)
+    client_of(owner)
+    AuthToken.objects.create(user=owner, expiry=None)
+    expired = AuthToken.objects.filter(expiry__isnull=False).latest("created")
+    aged(AuthToken, "expiry", 1, pk=expired.pk)
+    assert purge()["tokens"] == 1
+    assert AuthToken.objects.count() == 2
+
+
+def run(kind: str, days: int, **values: Any) -> Run:
+    at = timezone.now() - timedelta(days=days)
+    given = {"totals": ExpenseTotals._meta.label, "state": Run.State.COMPLETE, "fingerprint": "f", **values}
+    return Run.objects.create(kind=kind, started_at=at, heartbeat_at=at, **given)
+
+
+def test_of_old_runs_those_stay_that_tell_how_the_totals_are() -> None:
+    last = run("verify", 100, drifted=3)
+    clean = run("verify", 101)
+    rebuild = run("rebuild", 102)
+    other = run("verify", 103, totals="other.Totals")
+    running = run("verify", 104, state=Run.State.RUNNING)
+    for days in (105, 106):
+        run("verify", days)
+        run("rebuild", days)
+    assert purge()["runs"] == 4
+    assert set(Run.objects.all()) == {last, clean, rebuild, other, running}
+    assert purge()["runs"] == 0
+
+
+def test_young_runs_stay(owner: User) -> None:
+    call_command("verify_totals", stdout=io.StringIO())
+    call_command("verify_totals", stdout=io.StringIO())
+    count = Run.objects.count()
+    verified = runs.verified_at(ExpenseTotals)
+    assert purge()["runs"] == 0
+    assert (Run.objects.count(), runs.verified_at(ExpenseTotals)) == (count, verified)
+
+
+def test_many_go_in_several_transactions(owner: User) -> None:
+    IdempotencyKey.objects.bulk_create(
+        IdempotencyKey(user=owner, key=str(n), digest="", status=201, body="{}") for n in range(1001)
+    )
+    aged(IdempotencyKey, "created_at", 30)
+    assert purge()["idempotency_keys"] == 1001
+
+
+def test_it_says_what_went() -> None:
+    out = io.StringIO()
+    call_command("purge", stdout=out)
+    assert out.getvalue() == "Deleted: 0 idempotency keys, 0 tokens, 0 runs.\n"
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "x"])
+def test_a_number_of_days_is_positive(days: str) -> None:
+    with pytest.raises(CommandError, match="not a positive whole number"):
+        call_command("purge", "--key-days", days)

@@ -8,11 +8,11 @@ an index.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby, pairwise
-from operator import itemgetter, or_
+from operator import attrgetter, itemgetter, or_
 from typing import Any
 
 from django.db import models
@@ -23,6 +23,7 @@ from django.db.models.functions.datetime import TruncBase
 
 from aggregates import images, references
 from aggregates.definitions import Definition, Rollup
+from aggregates.exceptions import AggregatesError
 
 NESTED = ("day", "month", "quarter", "year")  # each begins with one of those before it; weeks do not
 
@@ -74,6 +75,10 @@ class _Basis:
     """The dimension at whose values ranges may end."""
     rollups: tuple[Rollup, ...]
 
+    def chunks(self, bounds: Iterable[Any]) -> list[Chunk]:
+        """Return chunks that begin at these values, and one before the first of them: together they are all."""
+        return [Chunk(self.rollups, self.of, low, high) for low, high in pairwise([None, *bounds, None])]
+
 
 class Determined(ExpressionWrapper):  # type: ignore[type-arg]  # generic in the stubs alone
     """A value that follows from what rows are grouped by, computed once a group."""
@@ -96,11 +101,60 @@ def plan(definition: Definition, *, using: str, batch_size: int) -> list[Chunk]:
     bounds = [(basis, [*_bounds(definition, basis, using, batch_size)]) for basis in _bases(definition)]
     if not any(found for _basis, found in bounds):
         return [whole(*definition.rollups)]
+    return [chunk for basis, found in bounds for chunk in basis.chunks(found)]
+
+
+def as_json(definition: Definition, planned: Iterable[Chunk]) -> list[dict[str, Any]]:
+    """Return a plan as plain values: ``[{"rollups": {name: what it is chunked by}, "bounds": [text, …]}]``.
+
+    Only where chunks begin is kept. They are open below the first bound and above the last one, so
+    that rows which come later lie in one of them as well.
+    """
     return [
-        Chunk(basis.rollups, basis.of, low, high)
-        for basis, found in bounds
-        for low, high in pairwise([None, *found, None])
+        {
+            "rollups": {rollup.name: rollup.chunk_by for rollup in rollups},
+            "bounds": [_text(definition, rollups[0].chunk_by, chunk.low) for chunk in found if chunk.low is not None],
+        }
+        for rollups, found in groupby(planned, key=attrgetter("rollups"))
     ]
+
+
+def from_json(definition: Definition, plan: Iterable[Mapping[str, Any]]) -> list[Chunk]:
+    """Return the chunks of a plan that ``as_json`` wrote; raise PlanOutdated where the declaration is another."""
+    planned: list[Chunk] = []
+    for part in plan:
+        basis = _basis(definition, part)
+        column = definition.column(basis.rollups[0].chunk_by)
+        planned += basis.chunks([column.to_python(text) for text in part["bounds"]])
+    if {rollup for chunk in planned for rollup in chunk.rollups} != set(definition.rollups):
+        raise PlanOutdated(definition)
+    return planned
+
+
+class PlanOutdated(AggregatesError):
+    """The rollups of a plan, or what they are chunked by, are no longer those declared."""
+
+    def __init__(self, definition: Definition) -> None:
+        super().__init__(
+            f"{definition.label} is no longer declared as it was when the chunks were planned: begin another run."
+        )
+
+
+def _text(definition: Definition, dimension: str, value: Any) -> str:
+    """Return a value of a dimension as its field serializes it; the field's to_python() takes it back."""
+    field: Any = definition.totals._meta.get_field(dimension)
+    return str(field.value_to_string(definition.totals(**{field.attname: value})))
+
+
+def _basis(definition: Definition, part: Mapping[str, Any]) -> _Basis:
+    """Return the rollups of a plan's part as they are declared now; raise PlanOutdated."""
+    candidates = _bases(definition)
+    if not part["bounds"]:  # the part may also be all rollups at once
+        candidates.append(_Basis("", "", definition.rollups))
+    for basis in candidates:
+        if {rollup.name: rollup.chunk_by for rollup in basis.rollups} == part["rollups"]:
+            return basis
+    raise PlanOutdated(definition)
 
 
 def alias(definition: Definition, dimension: str) -> str:

@@ -83,6 +83,7 @@ def untracked(source: str, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 
 
 def _take_out_of_use(source: str, using: str) -> None:
+    from aggregates import runs
     from aggregates.models import RollupState
 
     if RollupState._meta.db_table not in connections[using].introspection.table_names():
@@ -90,4 +91,5 @@ def _take_out_of_use(source: str, using: str) -> None:
     totals = [d.label for d in registry.definitions() if source in _labels(d)]
     if not totals:
         raise LookupError(f"{source!r} is the source of no totals: write 'app_label.Model'.")
+    runs.break_off(totals, using=using)  # first: one that is about to end may mark totals ready
     RollupState.objects.using(using).filter(totals__in=totals).delete()

@@ -235,6 +235,12 @@ class Run(models.Model):
     corrected = models.BigIntegerField(default=0, help_text="Corrections applied.")
     findings = models.JSONField(default=list, help_text="The first drifted buckets: stored, expected, difference.")
     error = models.TextField(blank=True)
+    plan = models.JSONField(null=True, help_text="Where its chunks begin, if it is worked off in steps.")
+    clean_so_far = models.JSONField(default=dict, help_text="Buckets of the rollups in which no drift was found yet.")
+    worker = models.UUIDField(null=True, help_text="Who works off a step of it just now.")
+    only = models.CharField(  # noqa: DJ001 - unique where it is set
+        max_length=255, null=True, unique=True, help_text="The totals of which no second such run may be under way."
+    )
 
     class Meta:
         ordering = ("-started_at",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -47,12 +48,22 @@ def mark(definition: Definition, rollup: Rollup, *, buckets: int, at: dt.datetim
 
 
 class Clean:
-    """Which rollups a run has found clean so far, chunk by chunk."""
+    """Which rollups a run has found clean so far, chunk by chunk.
 
-    def __init__(self, definition: Definition, *, using: str) -> None:
+    ``so_far`` is what an earlier part of the same run has left; without it the run is at its beginning.
+    """
+
+    def __init__(self, definition: Definition, *, using: str, so_far: Mapping[str, int] | None = None) -> None:
         self._definition = definition
         self._using = using
-        self._buckets: dict[Rollup, int] = dict.fromkeys(definition.rollups, 0)
+        if so_far is None:
+            so_far = dict.fromkeys(definition.fingerprints, 0)
+        self._buckets = {rollup: so_far[rollup.name] for rollup in definition.rollups if rollup.name in so_far}
+
+    @property
+    def so_far(self) -> dict[str, int]:
+        """Return the rollups without drift by name, with the number of buckets they were found to have."""
+        return {rollup.name: buckets for rollup, buckets in self._buckets.items()}
 
     def note(self, comparison: Comparison) -> None:
         """Take in what a chunk, or a part of it, was found to hold in the end."""

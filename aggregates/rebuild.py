@@ -41,6 +41,11 @@ class Options:
     dry_run: bool = False
     batch_size: int | None = None
 
+    @property
+    def asked(self) -> dict[str, bool]:
+        """Return the options that decide what is done, as a run records them."""
+        return {"from_scratch": self.from_scratch, "dry_run": self.dry_run}
+
 
 def rebuild(
     definition: Definition, options: Options, *, using: str, clock: runs.Clock
@@ -51,16 +56,13 @@ def rebuild(
     the next run does the rest. Raises NotRepaired where drift does not go away.
     """
     planned = chunks.plan(definition, using=using, batch_size=options.batch_size or conf.current().BATCH_SIZE)
-    asked = {"from_scratch": options.from_scratch, "dry_run": options.dry_run}
     with runs.recorded(
-        definition, Run.Kind.REBUILD, using=using, clock=clock, chunks=len(planned), options=asked
+        definition, Run.Kind.REBUILD, using=using, clock=clock, chunks=len(planned), options=options.asked
     ) as run:
         clean = readiness.Clean(definition, using=using)
-        if not options.dry_run:
-            folding.drop_undeclared(definition, using=using)
-            readiness.forget_undeclared(definition, using=using)
+        clear(definition, options, using=using)
         for chunk in planned:
-            for found, corrected in _chunk(definition, chunk, options, using, clean):
+            for found, corrected in mended(definition, chunk, options, using=using, clean=clean):
                 runs.progress(run, definition, found, corrected=corrected, at=clock())
                 yield run, found
             runs.chunk_done(run, at=clock())
@@ -71,9 +73,17 @@ Found = tuple[Comparison, int]
 """What was found in a chunk, or a part of it, and how many corrections were applied."""
 
 
-def _chunk(
-    definition: Definition, chunk: Chunk, options: Options, using: str, clean: readiness.Clean
+def clear(definition: Definition, options: Options, *, using: str) -> None:
+    """Do what comes before the first chunk: forget the rollups that are no longer declared."""
+    if not options.dry_run:
+        folding.drop_undeclared(definition, using=using)
+        readiness.forget_undeclared(definition, using=using)
+
+
+def mended(
+    definition: Definition, chunk: Chunk, options: Options, *, using: str, clean: readiness.Clean
 ) -> Iterator[Found]:
+    """Correct one chunk as ``options`` say; yield what was found, a bounded number of findings at a time."""
     if options.dry_run:
         for part in drift.parts(definition, chunk, using=using):
             clean.note(part)
@@ -81,11 +91,11 @@ def _chunk(
         return
     if options.from_scratch:
         folding.refile(definition, chunk, using=using)
-    yield from _mended(definition, chunk, using, clean, refiled=options.from_scratch)
+    yield from _until_clean(definition, chunk, using, clean, refiled=options.from_scratch)
     folding.fold(definition, chunk, using=using, wait=options.from_scratch)
 
 
-def _mended(
+def _until_clean(
     definition: Definition, chunk: Chunk, using: str, clean: readiness.Clean, *, refiled: bool = False
 ) -> Iterator[Found]:
     """Correct a chunk, and compare it again, until it is clean.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,16 +46,9 @@ def recorded(
 ) -> Iterator[Run]:
     """Yield a new run, and record how the block ended: complete, interrupted or failed."""
     now = clock()
-    _bury_the_dead(definition, using, now)
-    run = Run.objects.using(using).create(
-        totals=definition.label,
-        kind=kind,
-        options=options,
-        fingerprint=fingerprint(definition),
-        started_at=now,
-        heartbeat_at=now,
-        chunks=chunks,
-    )
+    bury_the_dead(definition, using, now)
+    run = new(definition, kind, at=now, chunks=chunks, options=options)
+    run.save(using=using, force_insert=True)
     try:
         yield run
     except BaseException as error:
@@ -66,15 +59,33 @@ def recorded(
     _end(run, Run.State.COMPLETE, clock())
 
 
+def new(definition: Definition, kind: Run.Kind, *, at: dt.datetime, chunks: int, options: dict[str, Any]) -> Run:
+    """Return the record of a run that begins now; it is not saved yet."""
+    return Run(
+        totals=definition.label,
+        kind=kind,
+        options=options,
+        fingerprint=fingerprint(definition),
+        started_at=at,
+        heartbeat_at=at,
+        chunks=chunks,
+    )
+
+
 def progress(run: Run, definition: Definition, comparison: Comparison, *, corrected: int = 0, at: dt.datetime) -> None:
     """Record what was found, and how many corrections it took."""
+    count(run, definition, comparison, corrected=corrected)
+    run.heartbeat_at = at
+    run.save(update_fields=["buckets", "drifted", "corrected", "heartbeat_at", "findings"])
+
+
+def count(run: Run, definition: Definition, comparison: Comparison, *, corrected: int = 0) -> None:
+    """Add to a run, without saving it, what was found and how many corrections it took."""
     run.buckets += comparison.buckets
     run.drifted += len(comparison.drift)
     run.corrected += corrected
-    run.heartbeat_at = at
     room = FINDINGS_KEPT - len(run.findings)
     run.findings += [reports.as_json(definition, finding) for finding in comparison.drift[:room]]
-    run.save(update_fields=["buckets", "drifted", "corrected", "heartbeat_at", "findings"])
 
 
 def chunk_done(run: Run, *, at: dt.datetime) -> None:
@@ -87,17 +98,31 @@ def chunk_done(run: Run, *, at: dt.datetime) -> None:
 
 def _end(run: Run, state: Run.State, at: dt.datetime) -> None:
     run.state, run.finished_at = state, at
+    if is_storable(run):
+        run.save(update_fields=["state", "finished_at", "error"])
+
+
+def is_storable(run: Run) -> bool:
+    """Return whether a run's record can be stored after an error, on a new connection where need be."""
     connection = connections[run._state.db or DEFAULT_DB_ALIAS]
     if connection.needs_rollback:
-        return  # a transaction of the caller's is lost, and this record with it
+        return False  # a transaction of the caller's is lost, and this record with it
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()  # an interrupt may have cut a statement short
-    run.save(update_fields=["state", "finished_at", "error"])
+    return True
 
 
-def _bury_the_dead(definition: Definition, using: str, now: dt.datetime) -> None:
+def bury_the_dead(definition: Definition, using: str, now: dt.datetime) -> None:
     """Mark runs as interrupted that were killed before they could say so themselves."""
     silent = Run.objects.using(using).filter(
         totals=definition.label, state=Run.State.RUNNING, heartbeat_at__lt=now - SILENCE
     )
     silent.update(state=Run.State.INTERRUPTED, finished_at=now)
+
+
+def break_off(totals: Iterable[str], *, using: str) -> None:
+    """Take the runs of these totals that are under way for interrupted: what they found holds no more.
+
+    No other column is named: a migration may ask before those of later migrations are there.
+    """
+    Run.objects.using(using).filter(totals__in=totals, state=Run.State.RUNNING).update(state=Run.State.INTERRUPTED)

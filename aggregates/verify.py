@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aggregates import chunks, conf, drift, folding, readiness, runs
+from aggregates.chunks import Chunk
 from aggregates.definitions import Definition
 from aggregates.drift import Comparison
 from aggregates.models import Run
@@ -22,10 +23,16 @@ def verify(
     with runs.recorded(definition, Run.Kind.VERIFY, using=using, clock=clock, chunks=len(planned), options={}) as run:
         clean = readiness.Clean(definition, using=using)
         for chunk in planned:
-            for comparison in drift.parts(definition, chunk, using=using):
-                clean.note(comparison)
+            for comparison in compared(definition, chunk, using=using, clean=clean):
                 runs.progress(run, definition, comparison, at=clock())
                 yield run, comparison
-            folding.fold(definition, chunk, using=using)
             runs.chunk_done(run, at=clock())
         clean.mark_ready(at=run.started_at)
+
+
+def compared(definition: Definition, chunk: Chunk, *, using: str, clean: readiness.Clean) -> Iterator[Comparison]:
+    """Compare one chunk, and fold its slots; yield what was found, a bounded number of findings at a time."""
+    for comparison in drift.parts(definition, chunk, using=using):
+        clean.note(comparison)
+        yield comparison
+    folding.fold(definition, chunk, using=using)

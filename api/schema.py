@@ -72,9 +72,14 @@ def _problems(path: str, method: str) -> list[int]:
         statuses.append(404)  # no such row, or a page past the end
     if method in ("post", "put", "patch"):
         statuses += [413, 415]
-    if method != "get" and "/expenses/" in path:
+    if method != "get" and ("/expenses/" in path or _is_a_run(path)):
         statuses.append(409)
     return sorted(statuses)
+
+
+def _is_a_run(path: str) -> bool:
+    """Return whether an operation works on a run, of which another may be in the way."""
+    return "/totals/rebuild/" in path or "/totals/verify/{" in path
 
 
 def _problem(status: int) -> dict[str, Any]:

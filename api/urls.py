@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from api import auth, categories, expenses, handlers, probes, totals
+from api import auth, categories, expenses, handlers, probes, runs, totals
 
 v1: list[URLPattern | URLResolver] = [
     path("auth/login/", auth.LoginView.as_view(), name="login"),
@@ -16,6 +16,10 @@ v1: list[URLPattern | URLResolver] = [
     path("expenses/", expenses.ExpenseListView.as_view(), name="expenses"),
     path("expenses/<uuid:id>/", expenses.ExpenseView.as_view(), name="expense"),
     path("totals/", totals.TotalsView.as_view(), name="totals"),
+    path("totals/rebuild/", runs.RebuildView.as_view(), name="rebuild"),
+    path("totals/rebuild/<uuid:id>/", runs.RebuildRunView.as_view(), name="rebuild-run"),
+    path("totals/verify/", runs.VerifyView.as_view(), name="verify"),
+    path("totals/verify/<uuid:id>/", runs.VerifyRunView.as_view(), name="verify-run"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import F
-from django.http import Http404
+from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
@@ -162,16 +162,14 @@ class ExpenseView(PrivateView, GenericAPIView[Expense]):
         """Add the id that the address has."""
         return {**super().get_serializer_context(), "key": self.kwargs.get("id")}
 
-    def get(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 - the name in the address
+    def get(self, request: Request, id: uuid.UUID) -> HttpResponseBase:  # noqa: A002 - the name in the address
         """Return the expense."""
         parameters.read(request.query_params, ())
         expense = visible(request.user).select_related("owner", "category").filter(pk=id).first()
         if expense is None:
             raise Http404
         reply = _reply(self.get_serializer(expense).data, request)
-        if etags.matches(request.headers.get("If-None-Match", ""), reply.headers["ETag"], weakly=True):
-            return Response(status=304, headers=reply.headers)
-        return reply.response()
+        return etags.conditional(request, reply.response(), reply.headers["ETag"])
 
     @extend_schema(
         parameters=[IF_MATCH, IF_NONE_MATCH],

@@ -34,3 +34,17 @@ class Negotiation(DefaultContentNegotiation):
             formats = ", ".join(sorted({str(renderer.format) for renderer in offered}))
             raise invalid_parameters({"format": f"This answer comes as {formats}."})
         return chosen
+
+
+class CsvRenderer(BaseRenderer):
+    """Stands for text/csv in the negotiation; the view streams it itself."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+
+class JsonLinesRenderer(BaseRenderer):
+    """Stands for application/jsonl, one JSON object a line; the view streams it itself."""
+
+    media_type = "application/jsonl"
+    format = "jsonl"

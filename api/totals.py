@@ -2,76 +2,69 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib.auth import get_user_model
 from django.db import router
 from django.db.models.functions import Now
-from django.http import Http404, HttpResponseBase, StreamingHttpResponse
-from django.urls import reverse
+from django.http import Http404, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from aggregates import runs
-from api import pagination, parameters
+from api import etags, pagination, parameters, totals_export
 from api.access import own_scope
+from api.negotiation import CsvRenderer, JsonLinesRenderer
 from api.parameters import Parameter
 from api.problems import invalid_parameters
+from api.totals_rows import Shown, TotalSerializer
 from api.views import PrivateView
-from expenses import currencies, reports
-from expenses.models import ExpenseTotals, Status
-from expenses.reports import KEYS, MEASURES, Question
+from expenses import comparison, reports
+from expenses.models import ExpenseTotals
+from expenses.reports import KEYS, MEASURES, Answer, Question
 
-COLUMNS = (*KEYS, "owner_name", "category_name", *MEASURES)
-FORMATS = ("json", "csv")
-# What a spreadsheet takes for the start of a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-TEXT_COLUMNS = frozenset({"owner_name", "category_name"})
-LABELS: Mapping[str, Callable[[dt.date], str]] = {
-    "day": dt.date.isoformat,
-    "month": lambda first: f"{first:%Y-%m}",
-    "quarter": lambda first: f"{first.year}-Q{(first.month + 2) // 3}",
-    "year": lambda first: f"{first.year}",
-}
+COLUMNS = (*KEYS, "owner_name", "category_name", *MEASURES, *comparison.COLUMNS)
+FORMATS = ("json", *totals_export.FORMATS)
+EXPORTED = ("expenses", "previous_sum", "previous_average", "previous_count", "previous_expenses", "change")
 PARAMETERS = (
     Parameter("group_by", parameters.choices(KEYS), f"Of {', '.join(KEYS)}, comma-separated. The currency always is."),
     *parameters.SELECTION,
     Parameter(
+        "compare",
+        parameters.choices(("previous",)),
+        "previous puts the same keys' figures of the period before beside each row: of as many months before `from` "
+        "where the range is of whole months, else of as many days. Needs `from` and `to`, and no period in `group_by`.",
+        {"type": "string", "enum": ["previous"]},
+    ),
+    Parameter(
         "ordering",
         parameters.choices(COLUMNS, descending=True),
-        "Columns of the answer, comma-separated, `-` before one for descending order; else the keys in their order.",
+        "Columns of the answer, comma-separated, `-` before one for descending order; else the keys in their order. "
+        f"A comparison has {', '.join(comparison.COLUMNS)} too.",
     ),
     *pagination.PARAMETERS,
-    Parameter("format", lambda text: text, "csv is the whole answer, not one page.", {"enum": list(FORMATS)}),
+    Parameter(
+        "format", lambda text: text, "csv and jsonl are the whole answer, not one page.", {"enum": list(FORMATS)}
+    ),
 )
-
-
-class TotalSerializer(serializers.Serializer[Any]):
-    """One total. Of the keys it has those of `group_by`, and the currency."""
-
-    owner = serializers.IntegerField(required=False)
-    owner_name = serializers.CharField(required=False)
-    category = serializers.IntegerField(required=False, allow_null=True, help_text="null is uncategorised.")
-    category_name = serializers.CharField(required=False, allow_null=True)
-    currency = serializers.CharField()
-    status = serializers.ChoiceField(Status.choices, required=False)
-    day = serializers.CharField(required=False, help_text="As in 2026-01-31.")
-    month = serializers.CharField(required=False, help_text="As in 2026-01.")
-    quarter = serializers.CharField(required=False, help_text="As in 2026-Q1.")
-    year = serializers.CharField(required=False, help_text="As in 2026.")
-    sum = serializers.CharField(help_text="Decimal, with the currency's digits.")
-    average = serializers.CharField(help_text="Decimal, with the currency's digits, half to even.")
-    count = serializers.IntegerField()
-    expenses = serializers.URLField(help_text="The expenses that were summed.")
+HEADERS = (
+    OpenApiParameter(
+        "If-None-Match", str, OpenApiParameter.HEADER, description="Tags of the answers that the client has, or `*`."
+    ),
+    OpenApiParameter(
+        "ETag",
+        str,
+        OpenApiParameter.HEADER,
+        response=[200, 304],
+        description="Of the rows, of what is around them but for `as_of`, and of who asks. Streams have none.",
+    ),
+)
 
 
 class TotalsPageSerializer(serializers.Serializer[Any]):
@@ -87,74 +80,78 @@ class TotalsPageSerializer(serializers.Serializer[Any]):
     results = TotalSerializer(many=True)
 
 
-class CsvRenderer(BaseRenderer):
-    """Stands for text/csv in the negotiation; the view streams it itself."""
-
-    media_type = "text/csv"
-    format = "csv"
-
-
-RESPONSES = {(200, "application/json"): TotalsPageSerializer, (200, "text/csv"): OpenApiTypes.STR}
+RESPONSES = {
+    (200, "application/json"): TotalsPageSerializer,
+    (200, "text/csv"): OpenApiTypes.STR,
+    (200, "application/jsonl"): OpenApiTypes.STR,
+    304: OpenApiResponse(None, "The client has this answer already."),
+}
 
 
 class TotalsView(PrivateView):
     """Sums, counts and averages of expenses that are not drafts."""
 
-    renderer_classes = (JSONRenderer, CsvRenderer)
+    renderer_classes = (JSONRenderer, CsvRenderer, JsonLinesRenderer)
 
-    @extend_schema(parameters=parameters.openapi(PARAMETERS), responses=RESPONSES)
+    @extend_schema(parameters=[*parameters.openapi(PARAMETERS), *HEADERS], responses=RESPONSES)
     def get(self, request: Request) -> HttpResponseBase:
         """Return totals by any keys. Currencies are never added together."""
         values = parameters.read(request.query_params, PARAMETERS)
         question = Question(
             **own_scope(request, parameters.selection(values)), group_by=tuple(values.get("group_by", ()))
         )
-        ordering = values.get("ordering", ())
-        if absent := [term for term in ordering if term.removeprefix("-") not in question.columns]:
-            raise invalid_parameters({"ordering": f"{', '.join(absent)}: not a column of this answer; group by it."})
-        using = router.db_for_read(ExpenseTotals)
-        # Read first, so that whatever was committed before that time is in the sums.
-        as_of = _database_time(request.user.pk, using)
-        answer = reports.answer(question, ordering, using=using)
-        shown = _Shown(question, request)
-        if getattr(request.accepted_renderer, "format", "json") == "csv":
-            return _csv(question, map(shown.row, answer.stream()))
-        page, size = values.get("page", 1), values.get("page_size", pagination.PAGE_SIZE)
-        rows, count = answer.page((page - 1) * size, size)
-        if not rows and page > 1:
-            raise Http404
-        return Response(
-            {
-                "count": count,
-                **pagination.links(request, page, size, count),
-                "as_of": as_of,
-                "verified_at": runs.verified_at(ExpenseTotals, using=using),
-                "results": [shown.row(row) for row in rows],
-            }
+        before = _before(question) if "compare" in values else None
+        ordering = _ordering(values, (*question.columns, *(comparison.COLUMNS if before else ())))
+        answers = comparison.compare if before else reports.answer
+        answer = answers(question, ordering, using=router.db_for_read(ExpenseTotals))
+        shown = Shown(request, question, before)
+        format_ = getattr(request.accepted_renderer, "format", "json")
+        if format_ in totals_export.FORMATS:
+            columns = (*question.columns, *(EXPORTED if before else EXPORTED[:1]))
+            return totals_export.response(format_, columns, map(shown.row, answer.stream()))
+        return _page(request, values, answer, shown)
+
+
+def _before(question: Question) -> Question:
+    """Return the question about the period before; raise the 400 where there is none to compare with."""
+    try:
+        return comparison.before(question)
+    except ValueError as error:
+        raise invalid_parameters({"compare": str(error)}) from error
+
+
+def _ordering(values: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the order asked for; raise the 400 that names what is not a column of this answer."""
+    ordering: tuple[str, ...] = values.get("ordering", ())
+    if absent := [term for term in ordering if term.removeprefix("-") not in columns]:
+        raise invalid_parameters(
+            {"ordering": f"{', '.join(absent)}: not a column of this answer, which has {', '.join(columns)}."}
         )
+    return ordering
 
 
-class _Shown:
-    """How a row of an answer is shown to the client."""
+def _page(request: Request, values: Mapping[str, Any], answer: Answer, shown: Shown) -> HttpResponseBase:
+    """Return a page of the answer, or that the client has it already."""
+    using = answer.queryset.db
+    page, size = values.get("page", 1), values.get("page_size", pagination.PAGE_SIZE)
+    # Read first, so that whatever was committed before that time is in the sums.
+    as_of = _database_time(request.user.pk, using)
+    rows, count = answer.page((page - 1) * size, size)
+    if not rows and page > 1:
+        raise Http404
+    around = {"count": count, **pagination.links(request, page, size, count)}
+    verified_at = runs.verified_at(ExpenseTotals, using=using)
+    results = [shown.row(row) for row in rows]
+    # Weak, since the same totals come with another as_of each time.
+    tag = etags.weak(etags.etag(_asker(request, answer.question), around, verified_at, results))
+    body = {**around, "as_of": as_of, "verified_at": verified_at, "results": results}
+    return etags.conditional(request, Response(body), tag)
 
-    def __init__(self, question: Question, request: Request) -> None:
-        self.question = question
-        self.expenses = request.build_absolute_uri(reverse("expenses"))
 
-    def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the row with labels for periods, decimal strings for amounts and its link."""
-        shown = {column: LABELS[column](value) if column in LABELS else value for column, value in row.items()}
-        selection = parameters.query(reports.behind(self.question, row))
-        return {
-            **shown,
-            "sum": _amount(row["sum"], row["currency"]),
-            "average": _amount(row["average"], row["currency"]),
-            "expenses": f"{self.expenses}?{urlencode(selection, safe=',')}",
-        }
-
-
-def _amount(amount: Decimal, currency: str) -> str:
-    return currencies.plain(amount, currency)
+def _asker(request: Request, question: Question) -> list[Any]:
+    """Return who asks, and whose expenses he is shown: None for everybody's."""
+    owners = question.owners
+    return [request.user.pk, None if owners is None else sorted(owners)]
 
 
 def _database_time(user_id: Any, using: str) -> dt.datetime:
@@ -162,34 +159,3 @@ def _database_time(user_id: Any, using: str) -> dt.datetime:
     users = get_user_model()._default_manager.using(using).filter(pk=user_id)
     now: dt.datetime = users.values_list(Now(), flat=True).get()
     return now
-
-
-def _csv(question: Question, rows: Iterable[Mapping[str, Any]]) -> StreamingHttpResponse:
-    return StreamingHttpResponse(
-        _lines(question, rows),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="totals.csv"'},
-    )
-
-
-class _Line:
-    """A file whose write returns what it was given: csv.writer then returns each line."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _lines(question: Question, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the header line and a line for each row."""
-    writer = csv.writer(_Line())
-    columns = (*question.columns, "expenses")
-    yield writer.writerow(columns)
-    for row in rows:
-        yield writer.writerow([_cell(column, row[column]) for column in columns])
-
-
-def _cell(column: str, value: Any) -> Any:
-    """Return a value for a spreadsheet, which must take no text for a formula. Amounts stay numbers."""
-    if column in TEXT_COLUMNS and isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value

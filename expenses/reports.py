@@ -10,8 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, models
-from django.db.models import Case, Count, F, Func, Q, QuerySet, Sum, When, Window
-from django.db.models.functions import Cast, TruncMonth, TruncQuarter, TruncYear
+from django.db.models import Case, Count, F, Func, Q, QuerySet, Sum, Value, When, Window
+from django.db.models.functions import Cast, NullIf, TruncMonth, TruncQuarter, TruncYear
 
 from aggregates import reads
 from aggregates.reads import Part, Ready
@@ -148,8 +148,7 @@ class Answer:
     def row(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return one row: keys and names; periods by their first day; sum and average in major units."""
         row = {column: values[f"key_{column}"] for column in self.question.columns if column not in MEASURES}
-        total, count = values["total_sum"], values["total_count"]
-        return {**row, "sum": total, "average": average(total, count, row["currency"]), "count": count}
+        return {**row, **measured(values["total_sum"], values["total_count"], row["currency"])}
 
 
 def answer(question: Question, ordering: Sequence[str] = (), *, using: str = DEFAULT_DB_ALIAS) -> Answer:
@@ -160,11 +159,10 @@ def answer(question: Question, ordering: Sequence[str] = (), *, using: str = DEF
     TotalsNotReady where no ready rollup can answer.
     """
     chosen = parts(question, reads.ready(ExpenseTotals, using=using))
-    keys = {f"key_{column}": _key(column, chosen) for column in question.columns if column not in MEASURES}
     queryset = (
         reads.rows(ExpenseTotals, chosen, using=using)
         .filter(question.restriction())
-        .values(**keys)
+        .values(**keys(question, chosen))
         .annotate(total_sum=Sum("amount"), total_count=Sum("count"))
         .exclude(total_count=0)
         .order_by(*_ordering(question, ordering))
@@ -201,10 +199,20 @@ def following(period: str, first: dt.date) -> dt.date:
     return dt.date(year, month + 1, 1)
 
 
+def measured(total: Decimal, count: int, currency: str) -> dict[str, Any]:
+    """Return the measures of a row: sum and average in major units, and count. Of nothing there is no average."""
+    return {"sum": total, "average": average(total, count, currency) if count else None, "count": count}
+
+
 def average(total: Decimal, count: int, currency: str) -> Decimal:
     """Return the sum divided by the count, half to even at the currency's digits, in exact arithmetic."""
     digits = currencies.digits(currency)
     return Decimal(round(Fraction(total) * 10**digits / count)).scaleb(-digits)
+
+
+def keys(question: Question, chosen: Sequence[Part]) -> dict[str, Any]:
+    """Return what the keys of an answer, and their names, are in the rows of the chosen parts."""
+    return {f"key_{column}": _key(column, chosen) for column in question.columns if column not in MEASURES}
 
 
 def _key(column: str, chosen: Sequence[Part]) -> Any:
@@ -249,13 +257,27 @@ class _SortKey(Func):
         return self.as_sql(compiler, connection, template="COALESCE(%(expressions)s)")
 
 
-def _ordering(question: Question, ordering: Collection[str]) -> list[Any]:
-    average_of_row = Cast("total_sum", models.FloatField()) / Cast("total_count", models.FloatField())
-    measures: dict[str, Any] = {"sum": F("total_sum"), "count": F("total_count"), "average": average_of_row}
+def measures(prefix: str) -> dict[str, Any]:
+    """Return what the measures of an answer are to sort by, given how the annotations begin that hold them."""
+    total, count = f"{prefix}_sum", f"{prefix}_count"
+    quotient = Cast(total, models.FloatField()) / NullIf(Cast(count, models.FloatField()), Value(0.0))
+    return {"sum": F(total), "count": F(count), "average": quotient}
+
+
+def ordered(question: Question, ordering: Collection[str], columns: Mapping[str, Any]) -> list[Any]:
+    """Return the order of an answer's rows, nulls lowest, settled by the keys.
+
+    ``columns`` holds what each column is to sort by that is neither key nor name.
+    """
     by: dict[str, Any] = {}
     for term in (*ordering, *question.keys):
         column = term.removeprefix("-")
-        expression = measures.get(column) or _SortKey(f"key_{column}")
-        ordered = expression.desc(nulls_last=True) if term.startswith("-") else expression.asc(nulls_first=True)
-        by.setdefault(column, ordered)
+        expression = columns.get(column) or _SortKey(f"key_{column}")
+        by.setdefault(
+            column, expression.desc(nulls_last=True) if term.startswith("-") else expression.asc(nulls_first=True)
+        )
     return list(by.values())
+
+
+def _ordering(question: Question, ordering: Collection[str]) -> list[Any]:
+    return ordered(question, ordering, measures("total"))

@@ -271,7 +271,7 @@ def test_totals_take_the_same_few_queries_however_many(
 ) -> None:
     for day in range(many):
         spend(spent_on=dt.date(2026, 3, 1) + dt.timedelta(days=day))
-    with django_assert_num_queries(7):  # token, two of permissions, time, readiness, rows, verified_at
+    with django_assert_num_queries(7):  # token, two of permissions, readiness, time, rows, verified_at
         assert api.get(f"{TOTALS}?group_by=day,owner,category").json()["count"] == many
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, router
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from django.http import Http404
 from django.urls import reverse
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
@@ -17,10 +19,11 @@ from rest_framework.response import Response
 
 from aggregates import transactions
 from api import pagination, parameters
-from api.fields import TextField
-from api.parameters import Parameter
+from api.fields import TextField, WholeNumberField
+from api.parameters import MAX_ID, Parameter
 from api.serializers import StrictSerializer, body
 from api.views import PrivateView
+from expenses.merging import NoSuchCategory, merge
 from expenses.models import Category
 
 T = TypeVar("T")
@@ -59,6 +62,33 @@ class CategorySerializer(StrictSerializer):
         except IntegrityError as error:  # somebody else took it since it was validated
             raise serializers.ValidationError({"name": _taken(instance.name).detail}) from error
         return instance
+
+
+class MergeSerializer(StrictSerializer):
+    """Where the expenses of a category go."""
+
+    into = WholeNumberField(min_value=0, max_value=MAX_ID, help_text="The id of another category.")
+
+    def validate_into(self, value: int) -> int:
+        """Refuse the category that is to be merged."""
+        if value == self.context["key"]:
+            raise serializers.ValidationError("A category cannot be merged into itself: name another.")
+        return value
+
+
+class MergedSerializer(serializers.Serializer[Any]):
+    """What came of a merge."""
+
+    category = CategorySerializer(help_text="The category merged into.")
+    moved = serializers.IntegerField(min_value=0, help_text="How many expenses moved to it, drafts included.")
+
+
+class MayMerge(DjangoModelPermissions):
+    """To merge is to change one category and to delete another."""
+
+    def get_required_permissions(self, method: str, model_cls: type[Model]) -> list[str]:
+        """Return the names of both permissions."""
+        return [f"{model_cls._meta.app_label}.{action}_{model_cls._meta.model_name}" for action in ("change", "delete")]
 
 
 class CategoryListView(PrivateView, GenericAPIView[Category]):
@@ -130,6 +160,29 @@ class CategoryView(PrivateView, GenericAPIView[Category]):
             return serializer.data
 
         return Response(_run(operation))
+
+
+class CategoryMergeView(PrivateView, GenericAPIView[Category]):
+    """The merge of one category into another."""
+
+    serializer_class = MergeSerializer
+    permission_classes = (MayMerge,)
+    queryset = Category.objects.all()
+
+    @extend_schema(responses=MergedSerializer)
+    def post(self, request: Request, pk: int) -> Response:
+        """Move all expenses of the category to another and delete it, at once, in the totals as well."""
+        parameters.read(request.query_params, ())
+        serializer = MergeSerializer(data=body(request), context={"key": pk})
+        serializer.is_valid(raise_exception=True)
+        into = serializer.validated_data["into"]
+        try:
+            category, moved = merge(pk, into, timezone.now())
+        except NoSuchCategory as error:
+            if error.key == pk:
+                raise Http404 from error
+            raise serializers.ValidationError({"into": [str(error)]}) from error
+        return Response({"category": CategorySerializer(category).data, "moved": moved})
 
 
 def _run(operation: Callable[[], T]) -> T:

@@ -72,7 +72,7 @@ def _problems(path: str, method: str) -> list[int]:
         statuses.append(404)  # no such row, or a page past the end
     if method in ("post", "put", "patch"):
         statuses += [413, 415]
-    if method != "get" and ("/expenses/" in path or _is_a_run(path)):
+    if _writes_expenses(path, method) or (method != "get" and _is_a_run(path)):
         statuses.append(409)
     return sorted(statuses)
 
@@ -80,6 +80,13 @@ def _problems(path: str, method: str) -> list[int]:
 def _is_a_run(path: str) -> bool:
     """Return whether an operation works on a run, of which another may be in the way."""
     return "/totals/rebuild/" in path or "/totals/verify/{" in path
+
+
+def _writes_expenses(path: str, method: str) -> bool:
+    """Return whether an operation changes expenses, and so may run into another or into the range of a total."""
+    if "/categories/" in path:
+        return method == "delete" or path.endswith("/merge/")
+    return method != "get" and "/expenses/" in path
 
 
 def _problem(status: int) -> dict[str, Any]:

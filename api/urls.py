@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from api import auth, categories, expenses, handlers, probes, runs, totals
+from api import auth, bulk, categories, expenses, handlers, imports, probes, runs, totals
 
 v1: list[URLPattern | URLResolver] = [
     path("auth/login/", auth.LoginView.as_view(), name="login"),
@@ -13,7 +13,10 @@ v1: list[URLPattern | URLResolver] = [
     path("auth/logoutall/", auth.LogoutAllView.as_view(), name="logoutall"),
     path("categories/", categories.CategoryListView.as_view(), name="categories"),
     path("categories/<int:pk>/", categories.CategoryView.as_view(), name="category"),
+    path("categories/<int:pk>/merge/", categories.CategoryMergeView.as_view(), name="category-merge"),
     path("expenses/", expenses.ExpenseListView.as_view(), name="expenses"),
+    path("expenses/bulk/", bulk.ExpenseBulkView.as_view(), name="expenses-bulk"),
+    path("expenses/import/", imports.ExpenseImportView.as_view(), name="expenses-import"),
     path("expenses/<uuid:id>/", expenses.ExpenseView.as_view(), name="expense"),
     path("totals/", totals.TotalsView.as_view(), name="totals"),
     path("totals/rebuild/", runs.RebuildView.as_view(), name="rebuild"),

@@ -1,4 +1,4 @@
-"""Expenses from delimited text: a stream and options in, a report out. See ``expenses.imports``."""
+"""Expenses from delimited text or JSON lines: a stream and options in, a report out. See ``expenses.imports``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ from expenses.imports.report import Report
 from expenses.imports.storing import Outcome, Storing, compare, stored
 
 Batch = Sequence[Entry | Rejection]
+Reader = Callable[[BinaryIO, Options], Generator[Record]]
+"""Bytes → records, the header first."""
+
+
+def delimited(stream: BinaryIO, options: Options) -> Generator[Record]:
+    """Read delimited text, in the dialect of the options."""
+    return records(stream, options.dialect)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,9 @@ class Import:
     be read twice.
     """
 
-    def __init__(self, stream: BinaryIO, options: Options, *, batch_size: int = BATCH_SIZE) -> None:
+    def __init__(
+        self, stream: BinaryIO, options: Options, *, batch_size: int = BATCH_SIZE, reader: Reader = delimited
+    ) -> None:
         if not 1 <= batch_size <= MAX_BATCH_SIZE:
             raise CannotImport(f"The batch size is {batch_size}: give 1 to {MAX_BATCH_SIZE}.")
         if options.strict and not stream.seekable():
@@ -55,7 +64,8 @@ class Import:
         self._options = options
         self._batch_size = batch_size
         self._start = stream.tell() if options.strict else 0
-        self._records: Generator[Record] = records(stream, options.dialect)
+        self._reader = reader
+        self._records = reader(stream, options)
         try:
             self._header = self._read_header()
         except CannotImport:
@@ -102,7 +112,7 @@ class Import:
     def _rewind(self) -> None:
         self.close()
         self._stream.seek(self._start)
-        self._records = records(self._stream, self._options.dialect)
+        self._records = self._reader(self._stream, self._options)
         next(self._records)
 
     def _account(self, batch: Batch, outcome: Outcome, listeners: Listeners) -> None:

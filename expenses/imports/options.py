@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 from dataclasses import dataclass, fields
 
 from expenses import currencies
@@ -74,7 +75,7 @@ class Notation:
 def _survives(day: dt.date, date_format: str) -> bool:
     try:
         return dt.datetime.strptime(day.strftime(date_format), date_format).date() == day  # noqa: DTZ007 - a day has no zone
-    except (ValueError, UnicodeError):
+    except (ValueError, re.error):  # the latter, up to Python 3.12, for a directive that is there twice
         return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -43,6 +44,12 @@ def each_update(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """Run a test with each form that the update of a save has on this database."""
     if request.param == UPDATES[-1]:
         monkeypatch.setattr(returning, "TELLS_OLD", math.inf)
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C, which tests send, also where a shell began the run in its background, and had it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

@@ -70,7 +70,8 @@ def out_of_range(values: Values, using: str) -> bool:
         column: Any = field
         while column.remote_field:
             column = column.target_field
-        if not hasattr(value, "resolve_expression") and not _is_in_range(column, column.get_prep_value(value), using):
+        stored = hasattr(value, "resolve_expression") or isinstance(value, models.Model)  # by the server, or before
+        if not stored and not _is_in_range(column, column.get_prep_value(value), using):
             return True
     return False
 

@@ -14,7 +14,7 @@ from django.db.models import F
 from aggregates import registry, single
 from aggregates.statements import column
 from expenses.models import Expense, ExpenseTotals
-from tests.testapp.models import Movement
+from tests.testapp.models import Movement, Site
 
 
 def test_equal_times_of_a_clock_that_is_put_back_stay_two() -> None:
@@ -43,6 +43,7 @@ def test_a_date_is_truncated_without_becoming_an_instant() -> None:
         (models.DecimalField(max_digits=4, decimal_places=2), Decimal("-99.995"), True),
         (models.DecimalField(max_digits=4, decimal_places=2), F("price"), False),
         (models.IntegerField(null=True), None, False),
+        (Movement._meta.get_field("site"), Site(pk=1), False),
     ],
 )
 def test_whose_column_a_number_is_too_large_for(field: models.Field[Any, Any], value: Any, beyond: bool) -> None:

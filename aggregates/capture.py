@@ -167,7 +167,7 @@ def _run(definition: Definition, using: str, statement: _Statement, *, adding: b
 
 def _apply(definition: Definition, using: str, statement: _Statement) -> Captured:
     """Run a write that applies its delta in the server."""
-    told = projection.told(definition)
+    told = projection.is_listened_to(definition)
     added = projection.adding(definition, using, "changes", summed=not statement.is_one, told=told)
     answer = f"(SELECT COUNT(*) FROM {statement.rows}), {projection.keys_written(told=told)}"  # noqa: S608 - names of ours
     text = f"WITH {statement.text}, {added} SELECT {answer}"

@@ -45,7 +45,7 @@ def insert(
     statement, params = single.insert(model, using, values)
     after = images.returned(definition, using)
     answer = ", ".join([*(single.quoted(using, field.column) for field in asked), after.sql])
-    told = projection.told(definition)
+    told = projection.is_listened_to(definition)
     text = _inserting(definition, f"{statement} RETURNING {answer}", len(asked), using, told=told)
     *given, keys = projection.executed(text, [*params, *after.params], values, definition, using)
     return single.converted(given, asked, using), keys or ()
@@ -58,7 +58,7 @@ def update(
     update, params = single.update(rows, key, values)
     before, after = (images.returned(definition, rows.db, row) for row in ("old", "new"))
     statement = f"{update} RETURNING {before.sql}, {after.sql}"
-    text = _updating(definition, statement, rows.db, told=projection.told(definition))
+    text = _updating(definition, statement, rows.db, told=projection.is_listened_to(definition))
     found, keys = projection.executed(text, [*params, *before.params, *after.params], values, definition, rows.db)
     return bool(found), keys or ()
 

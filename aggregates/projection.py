@@ -45,7 +45,7 @@ class Names:
         return ", ".join(f"{sign}SUM({name})" for name in self._amounts)
 
 
-def told(definition: Definition) -> bool:
+def is_listened_to(definition: Definition) -> bool:
     """Return whether somebody wants to hear which totals a statement writes."""
     return totals_changed.has_listeners(definition.totals)
 

@@ -121,7 +121,8 @@ def _sums(
     selected = rows(definition.totals, [Part(rollup)], using=using).filter(where or Q())
     measures = {f"sum_of_{name}": Sum(name) for name in definition.measures}
     grouped: Any = selected.values_list(*columns).annotate(**measures).order_by()
-    return grouped.exclude(**dict.fromkeys(measures, 0))  # type: ignore[no-any-return]
+    found: models.QuerySet[Any, Any] = grouped.exclude(**dict.fromkeys(measures, 0))
+    return found
 
 
 def rows(

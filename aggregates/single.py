@@ -70,8 +70,9 @@ def out_of_range(values: Values, using: str) -> bool:
         column: Any = field
         while column.remote_field:
             column = column.target_field
-        stored = hasattr(value, "resolve_expression") or isinstance(value, models.Model)  # by the server, or before
-        if not stored and not _is_in_range(column, column.get_prep_value(value), using):
+        if hasattr(value, "resolve_expression") or isinstance(value, models.Model):
+            continue  # the server computes it, or it is the key of a row that is stored
+        if not _is_in_range(column, column.get_prep_value(value), using):
             return True
     return False
 

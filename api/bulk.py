@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import IntegrityError, router
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from aggregates import transactions
-from api import parameters
+from api import expense_writes, parameters
 from api.expense_writes import CONTENT
 from api.expenses import ExpenseSerializer
 from api.fields import CategoryField
@@ -130,11 +128,7 @@ def _stored(rows: Sequence[Row]) -> tuple[list[Expense], int]:
         Expense.objects.bulk_create(fresh)
         return [_as_stored(row.expense, there) for row in rows], len(fresh)
 
-    using = router.db_for_write(Expense)
-    try:
-        return transactions.run(operation, using=using)
-    except IntegrityError:  # another request has inserted one of the ids meanwhile: it is found now
-        return transactions.run(operation, using=using)
+    return expense_writes.run(operation)
 
 
 def _locked(keys: Sequence[uuid.UUID]) -> dict[uuid.UUID, Expense]:

@@ -8,13 +8,14 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import IO, Any, BinaryIO, NoReturn
+from typing import IO, Any, BinaryIO
 
 from django.http import UnreadablePostError
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 from api.problems import Problem
+from expenses import strict_json
 
 MAX_BYTES = 1_000_000
 MAX_FILE_BYTES = 100_000_000
@@ -36,9 +37,7 @@ class JsonParser(BaseParser):
         """Return the document."""
         content = self._read(stream, parser_context or {})
         try:
-            document = json.loads(
-                content.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique_names
-            )
+            document = strict_json.loads(content)
         except RecursionError as error:
             raise ParseError(f"The body nests deeper than {MAX_DEPTH} levels.") from error
         except ValueError as error:
@@ -117,17 +116,6 @@ def _announced(context: Mapping[str, Any]) -> int:
 
 def _too_large(limit: int) -> Problem:
     return Problem(413, f"A body has at most {limit} bytes here.")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) < len(pairs):
-        raise ValueError("an object has one name twice")
-    return names
 
 
 def _is_deeper(document: Any, levels: int) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
+from expenses import strict_json
 from expenses.imports.lines import MAX_RECORD, Record
 from expenses.imports.options import Options
 from expenses.imports.values import shown
@@ -59,7 +59,7 @@ def _record(number: int, line: bytes, columns: Sequence[str]) -> Record:
 def _cells(line: bytes, columns: Sequence[str]) -> list[str]:
     if len(line) > MAX_RECORD:
         raise _NotTaken(f"the line is longer than {MAX_RECORD:,} bytes: shorten its text")
-    row = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
+    row = strict_json.loads(line)
     if not isinstance(row, dict):
         raise _NotTaken("is no JSON object: send one object a line")
     return [_cell(row, column) for column in columns]
@@ -75,14 +75,3 @@ def _cell(row: Mapping[str, Any], column: str) -> str:
         raise _NotTaken(f"{column} is no string: send one, for a JSON number may lose digits on the way")
     value.encode("utf-8")  # no text holds half a surrogate pair
     return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) < len(pairs):
-        raise ValueError("an object has one name twice")
-    return names

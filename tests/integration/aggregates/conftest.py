@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection, models
 from django.db.models.signals import ModelSignal
+from django.test.utils import isolate_apps
 
 from aggregates import registry
 from aggregates.definitions import Definition
@@ -27,6 +28,22 @@ upserts = pytest.mark.skipif(
 def quoted(model: type[models.Model]) -> str:
     """Return the name of a model's table as it stands in statements."""
     return str(connection.ops.quote_name(model._meta.db_table))
+
+
+@contextmanager
+def tables_of(declare: Callable[[], Definition]) -> Iterator[Definition]:
+    """Yield what ``declare`` defines for one test alone; its source and its totals have tables meanwhile."""
+    with isolate_apps("tests.testapp"):
+        definition = declare()
+        with connection.schema_editor() as editor:
+            editor.create_model(definition.source)
+            editor.create_model(definition.totals)
+        try:
+            yield definition
+        finally:
+            with connection.schema_editor() as editor:
+                editor.delete_model(definition.totals)
+                editor.delete_model(definition.source)
 
 
 class Warehouse(SimpleNamespace):

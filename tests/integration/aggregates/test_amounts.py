@@ -10,7 +10,6 @@ import pytest
 from django.db import connection, models
 from django.db.models import F, Sum
 from django.db.models.functions import Cast
-from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from aggregates.declarations import define
@@ -19,6 +18,7 @@ from aggregates.fields import FixedDecimalField
 from aggregates.models import Totals, Tracked
 from aggregates.rebuild import Options, rebuild
 from aggregates.verify import verify
+from tests.integration.aggregates.conftest import tables_of
 from tests.testapp.models import Ticket
 
 
@@ -58,17 +58,8 @@ def sold() -> Definition:
 @pytest.fixture
 def sales(transactional_db: None) -> Iterator[Definition]:
     """Sales in DecimalFields, and the definition of their totals, of which nothing is stored yet."""
-    with isolate_apps("tests.testapp"):
-        definition = sold()
-        with connection.schema_editor() as editor:
-            editor.create_model(definition.source)
-            editor.create_model(definition.totals)
-        try:
-            yield definition
-        finally:
-            with connection.schema_editor() as editor:
-                editor.delete_model(definition.totals)
-                editor.delete_model(definition.source)
+    with tables_of(sold) as definition:
+        yield definition
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="keeps a DecimalField as a float; see check E016")

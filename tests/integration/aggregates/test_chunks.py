@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, models
 from django.db.models import Count
 from django.db.models.functions import TruncMonth, TruncQuarter, TruncWeek, TruncYear
-from django.test.utils import CaptureQueriesContext, isolate_apps
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from aggregates import chunks, drift, registry
@@ -20,7 +20,7 @@ from aggregates.drift import FINDINGS_HELD
 from aggregates.models import Run, Totals, Tracked
 from aggregates.rebuild import Options, rebuild
 from aggregates.verify import verify
-from tests.integration.aggregates.conftest import Warehouse
+from tests.integration.aggregates.conftest import Warehouse, tables_of
 from tests.testapp.models import MovementTotals, Ticket, TicketTotals
 
 DAYS = [
@@ -84,24 +84,12 @@ def visited() -> Definition:
 @pytest.fixture
 def visits(transactional_db: None) -> Iterator[Definition]:
     """Visits on the first and last days of periods, each as often as its place in DAYS, and no totals."""
-    with isolate_apps("tests.testapp"):
-        definition = visited()
-        with connection.schema_editor() as editor:
-            editor.create_model(definition.source)
-            editor.create_model(definition.totals)
-        try:
-            source: Any = definition.source
-            source.objects.bulk_create(
-                source(place=place, day=day)
-                for place in (1, 2)
-                for often, day in enumerate(DAYS, 1)
-                for _ in range(often)
-            )
-            yield definition
-        finally:
-            with connection.schema_editor() as editor:
-                editor.delete_model(definition.totals)
-                editor.delete_model(definition.source)
+    with tables_of(visited) as definition:
+        source: Any = definition.source
+        source.objects.bulk_create(
+            source(place=place, day=day) for place in (1, 2) for often, day in enumerate(DAYS, 1) for _ in range(often)
+        )
+        yield definition
 
 
 def run(command: Any, *arguments: Any, **options: Any) -> Run:

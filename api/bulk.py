@@ -17,9 +17,10 @@ from api.expense_writes import CONTENT
 from api.expenses import ExpenseSerializer
 from api.fields import CategoryField
 from api.parameters import MAX_ID
-from api.problems import Problem, pointer
+from api.problems import MONTH_CLOSED, Problem, pointer
 from api.serializers import body
 from api.views import PrivateView
+from expenses import months
 from expenses.models import Category, Expense
 
 MAX_ROWS = 1_000
@@ -124,6 +125,7 @@ def _stored(rows: Sequence[Row]) -> tuple[list[Expense], int]:
         there = _locked([row.expense.pk for row in rows if row.recognisable])
         _refuse_taken(rows, there)
         # In the order of their ids, so that two requests with the same ones wait for each other in turn.
+        _refuse_closed(rows, there)
         fresh = sorted((row.expense for row in rows if row.expense.pk not in there), key=lambda expense: expense.pk)
         Expense.objects.bulk_create(fresh)
         return [_as_stored(row.expense, there) for row in rows], len(fresh)
@@ -151,6 +153,19 @@ def _refuse_taken(rows: Sequence[Row], there: Mapping[uuid.UUID, Expense]) -> No
     if errors:
         detail = " ".join(f"{error['pointer']}: {error['detail']}" for error in errors)
         raise Problem(409, f"Nothing was written. {detail}", errors=errors)
+
+
+def _refuse_closed(rows: Sequence[Row], there: Mapping[uuid.UUID, Expense]) -> None:
+    """Raise the 409 that names every new row whose month is closed."""
+    fresh = [(index, row.expense) for index, row in enumerate(rows) if row.expense.pk not in there]
+    closed = months.hold({expense.spent_on for _, expense in fresh})
+    errors = [
+        {"pointer": pointer(index, "spent_on"), "detail": f"{months.name(expense.spent_on)} is closed."}
+        for index, expense in fresh
+        if months.of(expense.spent_on) in closed
+    ]
+    if errors:
+        raise Problem(409, f"Nothing was written. {months.MonthClosed(closed)}", kind=MONTH_CLOSED, errors=errors)
 
 
 def _same(wanted: Expense, existing: Expense) -> bool:

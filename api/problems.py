@@ -17,6 +17,7 @@ from rest_framework.settings import api_settings
 
 from aggregates import transactions
 from aggregates.exceptions import ConcurrentInsert, TotalOutOfRange, TotalsNotReady
+from expenses.months import MonthClosed
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ TYPES: Mapping[int, tuple[str, str]] = {
 INVALID_BODY = ("validation-error", "The body breaks a rule")
 INVALID_PARAMETERS = ("invalid-parameters", "The query breaks a rule")
 TOTALS_NOT_READY = ("totals-not-ready", "The totals are not ready yet")
+MONTH_CLOSED = ("month-closed", "The month is closed")
 TOTAL_OUT_OF_RANGE = ("total-out-of-range", "A total would leave its range")
 
 
@@ -190,6 +192,11 @@ def _(error: DatabaseError) -> Problem | None:
 @describe.register
 def _(error: IntegrityError) -> Problem:
     return Problem(409, "Something this refers to was changed or deleted meanwhile. Nothing was written.")
+
+
+@describe.register
+def _(error: MonthClosed) -> Problem:
+    return Problem(409, f"Nothing was written. {error}", kind=MONTH_CLOSED)
 
 
 @describe.register

@@ -25,7 +25,7 @@ from api.parameters import Parameter
 from api.problems import invalid_parameters
 from api.totals_rows import Shown, TotalSerializer
 from api.views import PrivateView
-from expenses import comparison, reports
+from expenses import comparison, months, reports
 from expenses.models import ExpenseTotals
 from expenses.reports import KEYS, MEASURES, Answer, Question
 
@@ -76,6 +76,9 @@ class TotalsPageSerializer(serializers.Serializer[Any]):
     as_of = serializers.DateTimeField(help_text="The database's time; everything committed before it is in the sums.")
     verified_at = serializers.DateTimeField(
         allow_null=True, help_text="Start of the last complete comparison of all totals that found no drift."
+    )
+    closed_months = serializers.ListField(
+        child=serializers.CharField(), help_text="Months of the range that are closed, as in 2026-01."
     )
     results = TotalSerializer(many=True)
 
@@ -143,8 +146,9 @@ def _page(request: Request, values: Mapping[str, Any], answer: Answer, shown: Sh
     verified_at = runs.verified_at(ExpenseTotals, using=using)
     results = [shown.row(row) for row in rows]
     # Weak, since the same totals come with another as_of each time.
-    tag = etags.weak(etags.etag(_asker(request, answer.question), around, verified_at, results))
-    body = {**around, "as_of": as_of, "verified_at": verified_at, "results": results}
+    closed = list(map(months.name, months.closed(answer.question.date_from, answer.question.date_to, using)))
+    tag = etags.weak(etags.etag(_asker(request, answer.question), around, verified_at, closed, results))
+    body = {**around, "as_of": as_of, "verified_at": verified_at, "closed_months": closed, "results": results}
     return etags.conditional(request, Response(body), tag)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from api import auth, bulk, categories, expenses, handlers, imports, probes, runs, totals
+from api import auth, bulk, categories, expenses, handlers, history, imports, months, probes, runs, totals
 
 v1: list[URLPattern | URLResolver] = [
     path("auth/login/", auth.LoginView.as_view(), name="login"),
@@ -18,6 +18,10 @@ v1: list[URLPattern | URLResolver] = [
     path("expenses/bulk/", bulk.ExpenseBulkView.as_view(), name="expenses-bulk"),
     path("expenses/import/", imports.ExpenseImportView.as_view(), name="expenses-import"),
     path("expenses/<uuid:id>/", expenses.ExpenseView.as_view(), name="expense"),
+    path("expenses/<uuid:id>/history/", history.ExpenseHistoryView.as_view(), name="expense-history"),
+    path("months/", months.ClosedMonthsView.as_view(), name="months"),
+    path("months/<str:month>/close/", months.MonthCloseView.as_view(), name="month-close"),
+    path("months/<str:month>/reopen/", months.MonthReopenView.as_view(), name="month-reopen"),
     path("totals/", totals.TotalsView.as_view(), name="totals"),
     path("totals/rebuild/", runs.RebuildView.as_view(), name="rebuild"),
     path("totals/rebuild/<uuid:id>/", runs.RebuildRunView.as_view(), name="rebuild-run"),

@@ -9,15 +9,21 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, ProhibitNullCharactersValidator
-from django.db import models
+from django.db import models, router
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncMonth
 from uuid_utils.compat import uuid7
 
+from aggregates import transactions
 from aggregates.definitions import Rollup
 from aggregates.fields import FixedDecimalField
 from aggregates.models import Totals, Tracked
-from expenses import currencies
+from expenses import currencies, trail
+from expenses.months import Month
+from expenses.querysets import ExpenseManager, ExpenseQuerySet
+from expenses.trail import ExpenseImage, ExpenseWrite
+
+__all__ = ["Category", "Expense", "ExpenseImage", "ExpenseTotals", "ExpenseWrite", "Month", "Status"]
 
 FIRST_DAY = dt.date(1900, 1, 1)
 LAST_DAY = dt.date(2099, 12, 31)
@@ -55,7 +61,10 @@ class Status(models.TextChoices):
 
 
 class Expense(Tracked):
-    """One amount of money that somebody spent; a refund is negative."""
+    """One amount of money that somebody spent; a refund is negative.
+
+    Every write is recorded, and raises MonthClosed where it touches a closed month.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="expenses")
@@ -76,6 +85,8 @@ class Expense(Tracked):
     description = models.TextField(blank=True, max_length=10_000, validators=[ProhibitNullCharactersValidator()])
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[ExpenseManager] = ExpenseManager()
 
     class Meta(Tracked.Meta):
         ordering = ("-spent_on", "-id")
@@ -103,6 +114,38 @@ class Expense(Tracked):
             raise ValidationError(
                 {"amount": f"{self.currency} has {allowed} decimals; {self.amount.normalize():f} has more."}
             )
+
+    def _save_table(
+        self,
+        raw: bool = False,  # noqa: FBT001, FBT002 - Django's signature
+        cls: Any = None,
+        force_insert: Any = False,  # noqa: FBT002
+        force_update: bool = False,  # noqa: FBT001, FBT002
+        using: str | None = None,
+        update_fields: Any = None,
+    ) -> bool:
+        """Write the row and record it: every save comes by here, a fixture's too."""
+        using = using or router.db_for_write(self.__class__, instance=self)
+        row: Any = ExpenseQuerySet(Expense, using=using).filter(pk=self.pk)
+        with trail.recording(using) as record:
+            if not self._inserts:
+                record.before(row)
+            updated = super()._save_table(raw, cls, force_insert, force_update, using, update_fields)
+            record.after(row)
+            return updated
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:  # noqa: FBT001, FBT002 - Django's signature
+        """Delete the row and take it out of its totals in one transaction."""
+        using = using or router.db_for_write(self.__class__, instance=self)
+        rows: Any = ExpenseQuerySet(Expense, using=using).filter(pk=self.pk)
+        delete = super().delete
+
+        def operation() -> tuple[int, dict[str, int]]:
+            with trail.recording(using) as record:
+                record.before(rows)
+                return delete(using=using, keep_parents=keep_parents)
+
+        return transactions.run(operation, using=using)
 
 
 class ExpenseTotals(Totals):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError
 
 from aggregates import transactions
 from aggregates.exceptions import TotalOutOfRange
+from expenses import months
 from expenses.imports import names
 from expenses.imports.entries import Entry, Rejection
 from expenses.imports.names import Resolved
@@ -129,14 +131,16 @@ class Storing:
 
     def _attempt(self, entries: Sequence[Entry]) -> tuple[Outcome, Resolved, Resolved]:
         before = stored(entries)
-        fresh = {entry.id: entry for entry in reversed(entries) if entry.id not in before}
+        absent = {entry.id: entry for entry in reversed(entries) if entry.id not in before}
+        closed = months.hold(entry.spent_on for entry in absent.values())
+        fresh = {key: entry for key, entry in absent.items() if months.of(entry.spent_on) not in closed}
         owners = self._owners.resolve({entry.owner for entry in fresh.values()})
         categories = self._categories.resolve({entry.category for entry in fresh.values() if entry.category})
         expenses = {expense.id: expense for expense in _expenses(fresh.values(), owners, categories)}
         if expenses:
             Expense.objects.bulk_create(expenses.values(), ignore_conflicts=True)
         after = {**before, **stored(fresh.values())} if fresh else before
-        outcome = _judge(entries, expenses, after)
+        outcome = _judge(entries, expenses, after, closed)
         outcome.new_owners, outcome.new_categories = len(owners.new), len(categories.new)
         return outcome, owners, categories
 
@@ -157,14 +161,18 @@ def _expenses(entries: Iterable[Entry], owners: Resolved, categories: Resolved) 
         )
 
 
-def _judge(entries: Iterable[Entry], expenses: Mapping[uuid.UUID, Expense], after: Stored) -> Outcome:
+def _judge(
+    entries: Iterable[Entry], expenses: Mapping[uuid.UUID, Expense], after: Stored, closed: Container[dt.date]
+) -> Outcome:
     """Tell rows of ours from those that were there or that another import put there meanwhile."""
     outcome = Outcome()
     counted: set[uuid.UUID] = set()
     for entry in entries:
         row = after.get(entry.id)
         ours = expenses.get(entry.id)
-        if row is None:
+        if row is None and months.of(entry.spent_on) in closed:
+            outcome.rejected.append(Rejection(entry.line, f"{months.name(entry.spent_on)} is closed", entry.cells))
+        elif row is None:
             outcome.rejected.append(_absent(entry, was_written=ours is not None))
         elif ours is not None and row["created_at"] == ours.created_at and entry.id not in counted:
             counted.add(entry.id)

@@ -271,11 +271,11 @@ def test_totals_take_the_same_few_queries_however_many(
 ) -> None:
     for day in range(many):
         spend(spent_on=dt.date(2026, 3, 1) + dt.timedelta(days=day))
-    with django_assert_num_queries(7):  # token, two of permissions, readiness, time, rows, verified_at
+    with django_assert_num_queries(8):  # token, two of permissions, readiness, time, rows, verified_at, months
         assert api.get(f"{TOTALS}?group_by=day,owner,category").json()["count"] == many
 
 
 def test_no_expense_is_read(api: APIClient, ledger: None, django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(7) as captured:
+    with django_assert_num_queries(8) as captured:
         rows(api, "group_by=owner,category,day")
     assert not [query for query in captured if Expense._meta.db_table + '"' in query["sql"]]

@@ -308,5 +308,5 @@ def test_a_comparison_takes_the_queries_of_any_answer_one_of_them_of_totals(
         spend(spent_on=dt.date(2026, 1, 10) + dt.timedelta(days=day))
     with CaptureQueriesContext(connection) as queries:
         assert len(rows(api, f"group_by=owner,status&{within}")) == 1
-    assert len(queries) == 7
+    assert len(queries) == 8
     assert len([query for query in queries if ExpenseTotals._meta.db_table in query["sql"]]) == 1

@@ -204,5 +204,5 @@ def test_304_takes_the_queries_of_the_answer_however_many_rows(
 ) -> None:
     for day in range(many):
         spend(spent_on=dt.date(2026, 3, 1) + dt.timedelta(days=day))
-    with django_assert_num_queries(7):  # token, two of permissions, readiness, time, rows, verified_at
+    with django_assert_num_queries(8):  # token, two of permissions, readiness, time, rows, verified_at, months
         assert api.get(f"{TOTALS}?group_by=day", HTTP_IF_NONE_MATCH="*").status_code == 304

@@ -1,0 +1,157 @@
+"""The audit trail of expenses: who wrote which, when, from what to what. Rows are only ever added.
+
+Each write has one record, and an image of each of its expenses before and after. Images are copied
+within the database, by one statement for all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import EmptyResultSet
+from django.db import connections, models, transaction
+from django.db.models import Q, Value
+from django.utils import timezone
+from uuid_utils.compat import uuid7
+
+from aggregates import ledger
+from aggregates.fields import FixedDecimalField
+from expenses import acting, months
+
+Rows = models.QuerySet[Any]
+
+
+class ExpenseWrite(models.Model):
+    """One write of expenses, however many they were."""
+
+    class Kind(models.TextChoices):
+        CREATED = "created"
+        CHANGED = "changed"
+        DELETED = "deleted"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=7, choices=Kind.choices, editable=False)
+    at = models.DateTimeField(db_index=True, editable=False)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
+    actor_name = models.CharField(max_length=150, blank=True, editable=False, help_text="The username at that time.")
+    via = models.CharField(max_length=acting.MAX_LENGTH, editable=False, help_text="The request or the command.")
+    expenses = models.PositiveIntegerField(editable=False, help_text="How many it wrote.")
+
+    class Meta:
+        ordering = ("-at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.expenses} {self.kind} by {self.actor_name or self.via} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class ExpenseImage(models.Model):
+    """An expense as it was before a write, or after it."""
+
+    write = models.ForeignKey(
+        ExpenseWrite, editable=False, on_delete=models.CASCADE, related_name="images", db_constraint=False
+    )
+    after = models.BooleanField(editable=False)
+    expense = models.UUIDField(db_index=True, editable=False, help_text="Its id; it may be gone.")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        editable=False,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    category_id = models.BigIntegerField(null=True, editable=False)
+    amount = FixedDecimalField(editable=False)
+    currency = models.CharField(max_length=3, editable=False)
+    spent_on = models.DateField(editable=False)
+    status = models.CharField(max_length=10, editable=False)
+    description = models.TextField(blank=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.expense} {'after' if self.after else 'before'} {self.write_id}"
+
+
+# From which column of an expense each column of its image comes.
+COPIED: Mapping[str, str] = {
+    "expense": "pk",
+    "owner_id": "owner_id",
+    "category_id": "category_id",
+    "amount": "amount",
+    "currency": "currency",
+    "spent_on": "spent_on",
+    "status": "status",
+    "description": "description",
+}
+
+
+class Recording:
+    """A write that is being recorded. Its caller tells it which rows it is about to write, and which it wrote."""
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+        self._write = uuid7()
+        self._before = self._after = 0
+
+    def before(self, rows: Rows) -> Q:
+        """Lock rows and take their images; return the condition that they, and no others, meet."""
+        self._before += self._copy(rows.select_for_update(), after=False)
+        return Q(pk__in=self._images(after=False).values("expense"))
+
+    def after(self, rows: Rows) -> None:
+        """Take the images of rows as they are now."""
+        self._after += self._copy(rows, after=True)
+
+    def end(self) -> None:
+        """Record who wrote, if anything was written; raise MonthClosed where a month is closed."""
+        if not (self._before or self._after):
+            return
+        kind = ExpenseWrite.Kind.CHANGED
+        if not (self._before and self._after):
+            kind = ExpenseWrite.Kind.DELETED if self._before else ExpenseWrite.Kind.CREATED
+        user = acting.user()
+        ExpenseWrite.objects.using(self._using).create(
+            id=self._write,
+            kind=kind,
+            at=timezone.now(),
+            actor=user,
+            actor_name=user.get_username() if user else "",
+            via=acting.via(),
+            expenses=max(self._before, self._after),
+        )
+        touched = ExpenseImage.objects.using(self._using).filter(write=self._write)
+        months.require_open(touched.dates("spent_on", "month"), self._using)
+
+    def _images(self, *, after: bool) -> Rows:
+        return ExpenseImage.objects.using(self._using).filter(write=self._write, after=after)
+
+    def _copy(self, rows: Rows, *, after: bool) -> int:
+        """Copy the rows to images, in the order of their keys; return how many they were."""
+        chosen = rows.using(self._using).order_by("pk").values_list(
+            Value(self._write, models.UUIDField()), Value(after, models.BooleanField()), *COPIED.values()
+        )  # fmt: skip
+        try:
+            text, params = chosen.query.get_compiler(self._using).as_sql()
+        except EmptyResultSet:
+            return 0
+        quote = connections[self._using].ops.quote_name
+        columns = ", ".join(map(quote, ("write_id", "after", *COPIED)))
+        with connections[self._using].cursor() as cursor:
+            cursor.execute(f"INSERT INTO {quote(ExpenseImage._meta.db_table)} ({columns}) {text}", params)
+            return int(cursor.rowcount)
+
+
+@contextmanager
+def recording(using: str) -> Iterator[Recording]:
+    """Record a write within the open transaction, which an error rolls back as a whole.
+
+    The totals are written last: whoever waits for one waits for nothing else.
+    """
+    with transaction.mark_for_rollback_on_error(using), ledger.of(using).applier.batching():
+        record = Recording(using)
+        yield record
+        record.end()

@@ -64,6 +64,8 @@ BARS: dict[str, Bar] = {
     "update": Bar("save() with another amount / the same without totals", most=1.6),
     "note_update": Bar("save() with another description / the same without totals", most=1.4),
     "delete": Bar("delete() of one expense / the same without totals", most=1.8),
+    "trail_insert": Bar("the service's save(), with its audit trail: new expense / the engine alone"),
+    "trail_update": Bar("the service's save(), with its audit trail: another amount / the engine alone"),
     "naive_insert": Bar("a textbook's receivers: new expense / without totals"),
     "naive_update": Bar("a textbook's receivers: another amount / without totals"),
     "trigger_insert": Bar("a hand-written row trigger: new expense / without totals"),

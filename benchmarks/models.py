@@ -14,7 +14,8 @@ from uuid_utils.compat import uuid7
 from aggregates.definitions import Rollup
 from aggregates.fields import FixedDecimalField
 from aggregates.models import Totals, Tracked
-from expenses.models import FIRST_DAY, LAST_DAY, Category, Status
+from aggregates.querysets import TrackedManager
+from expenses.models import FIRST_DAY, LAST_DAY, Category, Expense, Status
 
 
 class Entry(models.Model):
@@ -75,6 +76,23 @@ class Buckets(models.Model):
 
 class Plain(Entry):
     """An expense of which nobody keeps totals: what a write costs by itself."""
+
+
+class Kept(Expense):
+    """An expense of the service as the engine alone writes it: with totals, and without the service's audit trail."""
+
+    objects: ClassVar[TrackedManager] = TrackedManager()
+
+    class Meta(Tracked.Meta):
+        proxy = True
+        app_label = "expenses"  # an app without migrations cannot have a proxy of a model of one that has them
+
+    def _save_table(self, *args: Any, **kwargs: Any) -> bool:
+        return Tracked._save_table(self, *args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        """Delete the row and take it out of its totals."""
+        return Tracked.delete(self, *args, **kwargs)
 
 
 class Naive(Entry):

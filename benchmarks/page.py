@@ -89,6 +89,8 @@ COSTS = {
     "update": "saving one with another amount {0} times,",
     "note_update": "with another description, which changes no total, {0} times,",
     "delete": "deleting one {0} times.",
+    "trail_insert": "The service's own expenses leave an audit trail besides, which makes a new one {0} times as dear",
+    "trail_update": "and a changed one {0} times.",
     "naive_insert": "A textbook's receivers cost {0} times for a new expense",
     "naive_update": "and {0} times for a changed one, and are wrong as soon as two writers meet.",
     "trigger_insert": "A trigger in the database costs {0} times, and has to be written by hand, for each database.",

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from benchmarks import data, repairs
-from expenses.models import Expense
+from benchmarks.models import Kept
 
 SPREAD_DAY = 15
 
@@ -72,10 +72,10 @@ def stripe(number: int, *, using: str) -> int:
     """Insert one expense into each coarse bucket, into this connection's slot."""
     shape = data.dense(data.COARSE * 10)
     rows = [
-        Expense(**data.dimensions(shape, i), amount=random.randrange(1, 100), description=f"heat of {number}")
+        Kept(**data.dimensions(shape, i), amount=random.randrange(1, 100), description=f"heat of {number}")
         for i in range(data.COARSE)
     ]
-    Expense.objects.using(using).bulk_create(rows)
+    Kept.objects.using(using).bulk_create(rows)
     return len(rows)
 
 

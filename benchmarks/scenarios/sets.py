@@ -11,10 +11,9 @@ from django.db.models import F, Value
 from aggregates.fields import FixedDecimalField
 from benchmarks import data
 from benchmarks.bench import Bench
-from benchmarks.models import HeardRide, Plain, TrackedRide, Trip
+from benchmarks.models import HeardRide, Kept, Plain, TrackedRide, Trip
 from benchmarks.pairs import Sample, timed
 from benchmarks.scenarios.single import SEED, new
-from expenses.models import Expense
 
 BUCKETS = 300  # that a bulk_create touches, at most
 ROWS_A_STATEMENT = 5_000  # PostgreSQL takes 65,535 values beside a statement's text
@@ -24,14 +23,14 @@ ONE = Value(1, output_field=FixedDecimalField())
 def measure(bench: Bench) -> None:
     """Measure bulk_create, update, delete and a cascade."""
     owners = chosen_owners(bench)
-    bench.compare("bulk_create_10k", bulk_create(bench, Plain), bulk_create(bench, Expense))
-    bench.compare("update_100k", update(Plain, owners), update(Expense, owners), warm=False)
+    bench.compare("bulk_create_10k", bulk_create(bench, Plain), bulk_create(bench, Kept))
+    bench.compare("update_100k", update(Plain, owners), update(Kept, owners), warm=False)
     data.settle()
-    backups = {model: data.Backup(model, owners) for model in (Plain, Expense)}
+    backups = {model: data.Backup(model, owners) for model in (Plain, Kept)}
     bench.compare(
         "delete_100k",
         delete(Plain, owners, backups[Plain]),
-        delete(Expense, owners, backups[Expense]),
+        delete(Kept, owners, backups[Kept]),
         times=4.0,  # plain deletes of as many rows differ by their page writes
         fewest=5,
         warm=False,

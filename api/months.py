@@ -100,7 +100,7 @@ class MonthReopenView(PrivateView):
 def _first_day(month: str) -> dt.date:
     """Return the month's first day; raise Http404 for one that expenses cannot be in."""
     try:
-        first_day = dt.date.fromisoformat(f"{month}-01")
+        first_day = months.first_day(month)
     except ValueError:
         raise Http404 from None
     if not FIRST_DAY <= first_day <= LAST_DAY:

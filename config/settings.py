@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "knox",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "auditlog",
     "aggregates",
     "expenses",
     "api",

@@ -12,6 +12,7 @@ from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -23,19 +24,15 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 from aggregates import readiness, registry
 from aggregates.fields import FixedDecimalField
 from expenses import currencies
+from expenses.admin_base import EVERYBODY, LongListAdmin, ReadOnly, only_own
 from expenses.admin_filters import CurrencyFilter, MonthFilter, RollupFilter, StatusFilter, UncategorisedFilter
+from expenses.admin_months import KeepsToOpenMonths
+from expenses.admin_trail import history_of
 from expenses.models import Category, Expense, ExpenseTotals
 
 User = get_user_model()
 admin.site.unregister(User)
 admin.site.unregister(Group)
-
-EVERYBODY = "expenses.view_all_expenses"
-
-
-def only_own(queryset: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
-    """Return the rows that the user may see: the own ones, or everybody's with the permission."""
-    return queryset if request.user.has_perm(EVERYBODY) else queryset.filter(owner=request.user.pk)
 
 
 @admin.register(User)
@@ -53,21 +50,11 @@ class GroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Category)
-class CategoryAdmin(ModelAdmin):  # type: ignore[misc]
+class CategoryAdmin(KeepsToOpenMonths, ModelAdmin):  # type: ignore[misc]
     """Categories; the expenses of a deleted one become uncategorised."""
 
     search_fields = ("name",)
     show_full_result_count = False
-
-
-class LongListAdmin(ModelAdmin):  # type: ignore[misc]
-    """A list too long to be counted or scanned for a page of it."""
-
-    list_filter_submit = True
-    list_select_related = ("owner", "category")
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
 
 
 class ExpenseForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -80,7 +67,7 @@ class ExpenseForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Expense)
-class ExpenseAdmin(LongListAdmin):
+class ExpenseAdmin(KeepsToOpenMonths, LongListAdmin):
     """Expenses. Whoever may not see everybody's works on the own ones only."""
 
     form = ExpenseForm
@@ -119,6 +106,10 @@ class ExpenseAdmin(LongListAdmin):
         left_out = self.get_exclude(request, obj)
         return [field for field in self.fields if field not in left_out]
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Show the expense's audit trail, which has what the admin's own history lacks."""
+        return redirect(history_of(object_id))
+
     def save_model(self, request: HttpRequest, obj: Expense, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         """Save; a new expense of a user who sees only the own ones is the user's."""
         if request.user.pk is not None and not change and not request.user.has_perm(EVERYBODY):
@@ -127,11 +118,10 @@ class ExpenseAdmin(LongListAdmin):
 
 
 @admin.register(ExpenseTotals)
-class ExpenseTotalsAdmin(LongListAdmin):
+class ExpenseTotalsAdmin(ReadOnly, LongListAdmin):
     """Totals, one rollup at a time, each with a link to the expenses behind it."""
 
     list_display = ("owner_name", "category_name", "currency", "status", "month", "day", "money", "number", "behind")
-    list_display_links = None
     list_filter = (
         RollupFilter,
         ("owner", AutocompleteSelectFilter),
@@ -140,19 +130,6 @@ class ExpenseTotalsAdmin(LongListAdmin):
         StatusFilter,
         MonthFilter,
     )
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: totals follow from expenses."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: ExpenseTotals | None = None) -> bool:
-        """Refuse: totals follow from expenses."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: ExpenseTotals | None = None) -> bool:
-        """Refuse: totals follow from expenses."""
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ExpenseTotals]:
         """Return what the user may see; rollups without owner are for those who may see everybody's."""

@@ -12,7 +12,8 @@ class ExpensesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Let texts be searched alike on every database."""
-        from expenses import lookups
+        """Let texts be searched alike on every database, and changes be recorded."""
+        from expenses import audit, lookups
 
         lookups.register()
+        audit.connect()

@@ -56,6 +56,11 @@ def name(day: dt.date) -> str:
     return f"{day:%Y-%m}"
 
 
+def first_day(month: str) -> dt.date:
+    """Return the first day of a month such as 2026-01; raise ValueError for what is none."""
+    return dt.date.fromisoformat(f"{month}-01")
+
+
 def of(day: dt.date) -> dt.date:
     """Return the first day of a day's month."""
     return day.replace(day=1)

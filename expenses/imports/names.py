@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.db import models
 
+from expenses import audit
 from expenses.models import Category
 
 MAX_KNOWN = 50_000
@@ -26,11 +27,13 @@ class Resolved:
 
 @dataclass
 class Names:
-    """The rows of a model by their unique name. Bounded memory; at most three statements a batch."""
+    """The rows of a model by their unique name. Bounded memory; a constant number of statements a batch."""
 
     model: type[models.Model]
     column: str
     build: Callable[[str], models.Model]
+    record: Callable[[Mapping[str, Any]], None] = lambda created: None
+    """Is told the keys of names that were created."""
     _known: dict[str, Any] = field(default_factory=dict)
 
     def resolve(self, wanted: Collection[str]) -> Resolved:
@@ -45,7 +48,9 @@ class Names:
         new = [name for name in unknown if name not in found]
         if new:
             self.model._default_manager.bulk_create([self.build(name) for name in new], ignore_conflicts=True)
-            found |= self._look_up(new)
+            created = self._look_up(new)
+            self.record(created)
+            found |= created
         known = {name: self._known[name] for name in wanted if name in self._known}
         return Resolved(keys=known | found, new=new)
 
@@ -74,4 +79,4 @@ def owners() -> Names:
 
 def categories() -> Names:
     """Return the categories."""
-    return Names(Category, "name", lambda name: Category(name=name))
+    return Names(Category, "name", lambda name: Category(name=name), audit.categories_created)

@@ -48,7 +48,7 @@ def test_every_page_answers(admin_client: Client, owner: Any) -> None:
         "/admin/aggregates/rollupstate/",
     ]
     pages += [f"{EXPENSES}?q=taxi", f"{EXPENSES}{one.pk}/history/", f"{EXPENSES}{one.pk}/delete/"]
-    assert {page: admin_client.get(page).status_code for page in pages} == dict.fromkeys(pages, 200)
+    assert {page: admin_client.get(page, follow=True).status_code for page in pages} == dict.fromkeys(pages, 200)
 
 
 @pytest.mark.guarantee("admin: add, change, delete", "exact")

@@ -57,7 +57,8 @@ class ExpenseImageAdmin(ReadOnly, LongListAdmin):
     """Expenses as they were before and after each write, the latest first."""
 
     list_display = (
-        "at", "who", "via", "moment", "owner", "category_id", "money", "currency", "spent_on", "status", "description",
+        "at", "who", "via", "moment", "owner_name", "category_id",
+        "money", "currency", "spent_on", "status", "description",
     )  # fmt: skip
     list_select_related = ("write", "owner")
     list_filter = (("write__kind", admin.ChoicesFieldListFilter),)
@@ -92,6 +93,11 @@ class ExpenseImageAdmin(ReadOnly, LongListAdmin):
     def moment(self, image: ExpenseImage) -> str:
         """Return what happened, and which side of it this is."""
         return f"{image.write.kind}: {'after' if image.after else 'before'}"
+
+    @admin.display(description="owner", ordering="owner__username")
+    def owner_name(self, image: ExpenseImage) -> str:
+        """Return the owner, who may be gone."""
+        return str(image.owner) if image.owner else f"{image.owner_id} (deleted)"
 
     @admin.display(description="amount", ordering="amount")
     def money(self, image: ExpenseImage) -> str:

@@ -20,7 +20,7 @@ from aggregates.fields import FixedDecimalField
 from aggregates.models import Totals, Tracked
 from expenses import currencies, trail
 from expenses.months import Month
-from expenses.querysets import ExpenseManager, ExpenseQuerySet
+from expenses.querysets import ExpenseManager
 from expenses.trail import ExpenseImage, ExpenseWrite
 
 __all__ = ["Category", "Expense", "ExpenseImage", "ExpenseTotals", "ExpenseWrite", "Month", "Status"]
@@ -126,23 +126,21 @@ class Expense(Tracked):
     ) -> bool:
         """Write the row and record it: every save comes by here, a fixture's too."""
         using = using or router.db_for_write(self.__class__, instance=self)
-        row: Any = ExpenseQuerySet(Expense, using=using).filter(pk=self.pk)
         with trail.recording(using) as record:
             if not self._inserts:
-                record.before(row)
+                record.before_one(Expense, self.pk)
             updated = super()._save_table(raw, cls, force_insert, force_update, using, update_fields)
-            record.after(row)
+            record.after_one(Expense, self.pk)
             return updated
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:  # noqa: FBT001, FBT002 - Django's signature
         """Delete the row and take it out of its totals in one transaction."""
         using = using or router.db_for_write(self.__class__, instance=self)
-        rows: Any = ExpenseQuerySet(Expense, using=using).filter(pk=self.pk)
         delete = super().delete
 
         def operation() -> tuple[int, dict[str, int]]:
             with trail.recording(using) as record:
-                record.before(rows)
+                record.before_one(Expense, self.pk)
                 return delete(using=using, keep_parents=keep_parents)
 
         return transactions.run(operation, using=using)

@@ -136,7 +136,10 @@ def _shared(first_days: Collection[dt.date], using: str) -> list[Month]:
     if not first_days:
         return []
     connection = connections[using]
-    wanted = Month.objects.using(using).filter(pk__in=first_days).order_by("pk")
-    text, params = wanted.query.get_compiler(using).as_sql()
-    rows = Month.objects.using(using).raw(f"{text} {FOR_SHARE.get(connection.vendor, '')}", params)
+    places = ", ".join(["%s"] * len(first_days))
+    rows = Month.objects.using(using).raw(
+        f"SELECT * FROM {connection.ops.quote_name(Month._meta.db_table)} "  # noqa: S608 - names of ours
+        f"WHERE first_day IN ({places}) ORDER BY first_day {FOR_SHARE.get(connection.vendor, '')}",
+        [connection.ops.adapt_datefield_value(first_day) for first_day in first_days],
+    )
     return list(rows)

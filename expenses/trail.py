@@ -6,7 +6,8 @@ within the database, by one statement for all rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import datetime as dt
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,6 +60,7 @@ class ExpenseImage(models.Model):
     expense = models.UUIDField(db_index=True, editable=False, help_text="Its id; it may be gone.")
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
+        null=True,  # so that a join leaves out none whose owner is gone
         editable=False,
         on_delete=models.DO_NOTHING,
         related_name="+",
@@ -76,17 +78,8 @@ class ExpenseImage(models.Model):
         return f"{self.expense} {'after' if self.after else 'before'} {self.write_id}"
 
 
-# From which column of an expense each column of its image comes.
-COPIED: Mapping[str, str] = {
-    "expense": "pk",
-    "owner_id": "owner_id",
-    "category_id": "category_id",
-    "amount": "amount",
-    "currency": "currency",
-    "spent_on": "spent_on",
-    "status": "status",
-    "description": "description",
-}
+# Of an expense, and of its image: the same names, but for the key.
+CONTENT = ("owner_id", "category_id", "amount", "currency", "spent_on", "status", "description")
 
 
 class Recording:
@@ -106,6 +99,14 @@ class Recording:
         """Take the images of rows as they are now."""
         self._after += self._copy(rows, after=True)
 
+    def before_one(self, source: type[models.Model], key: Any) -> None:
+        """Lock the row with that key and take its image, if there is one."""
+        self._before += self._copy_one(source, key, after=False)
+
+    def after_one(self, source: type[models.Model], key: Any) -> None:
+        """Take the image of the row with that key."""
+        self._after += self._copy_one(source, key, after=True)
+
     def end(self) -> None:
         """Record who wrote, if anything was written; raise MonthClosed where a month is closed."""
         if not (self._before or self._after):
@@ -123,8 +124,18 @@ class Recording:
             via=acting.via(),
             expenses=max(self._before, self._after),
         )
-        touched = ExpenseImage.objects.using(self._using).filter(write=self._write)
-        months.require_open(touched.dates("spent_on", "month"), self._using)
+        months.require_open(self._days(), self._using)
+
+    def _days(self) -> list[dt.date]:
+        """Return the days that the expenses were spent on, before and after."""
+        connection = connections[self._using]
+        table, to_python = connection.ops.quote_name(ExpenseImage._meta.db_table), models.DateField().to_python
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT DISTINCT spent_on FROM {table} WHERE write_id = %s",  # noqa: S608 - a name of ours
+                [models.UUIDField().get_db_prep_value(self._write, connection)],
+            )
+            return [to_python(day) for (day,) in cursor.fetchall()]
 
     def _images(self, *, after: bool) -> Rows:
         return ExpenseImage.objects.using(self._using).filter(write=self._write, after=after)
@@ -132,14 +143,29 @@ class Recording:
     def _copy(self, rows: Rows, *, after: bool) -> int:
         """Copy the rows to images, in the order of their keys; return how many they were."""
         chosen = rows.using(self._using).order_by("pk").values_list(
-            Value(self._write, models.UUIDField()), Value(after, models.BooleanField()), *COPIED.values()
+            Value(self._write, models.UUIDField()), Value(after, models.BooleanField()), "pk", *CONTENT
         )  # fmt: skip
         try:
             text, params = chosen.query.get_compiler(self._using).as_sql()
         except EmptyResultSet:
             return 0
+        return self._insert(text, params)
+
+    def _copy_one(self, source: type[models.Model], key: Any, *, after: bool) -> int:
+        """Do the same for one row. Django has nothing to compile here: that took longer than running it."""
+        connection = connections[self._using]
+        quote = connection.ops.quote_name
+        columns = ", ".join(map(quote, ("id", *CONTENT)))
+        locked = " FOR UPDATE" if connection.features.has_select_for_update and not after else ""
+        uuid = models.UUIDField().get_db_prep_value
+        return self._insert(
+            f"SELECT %s, %s, {columns} FROM {quote(source._meta.db_table)} WHERE id = %s{locked}",  # noqa: S608 - names of ours
+            [uuid(self._write, connection), after, uuid(key, connection)],
+        )
+
+    def _insert(self, text: str, params: Sequence[Any]) -> int:
         quote = connections[self._using].ops.quote_name
-        columns = ", ".join(map(quote, ("write_id", "after", *COPIED)))
+        columns = ", ".join(map(quote, ("write_id", "after", "expense", *CONTENT)))
         with connections[self._using].cursor() as cursor:
             cursor.execute(f"INSERT INTO {quote(ExpenseImage._meta.db_table)} ({columns}) {text}", params)
             return int(cursor.rowcount)

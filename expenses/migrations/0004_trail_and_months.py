@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 ('spent_on', models.DateField(editable=False)),
                 ('status', models.CharField(editable=False, max_length=10)),
                 ('description', models.TextField(blank=True, editable=False)),
-                ('owner', models.ForeignKey(db_constraint=False, db_index=False, editable=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('owner', models.ForeignKey(db_constraint=False, db_index=False, editable=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('write', models.ForeignKey(db_constraint=False, editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='images', to='expenses.expensewrite')),
             ],
         ),

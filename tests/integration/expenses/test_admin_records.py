@@ -125,6 +125,13 @@ def test_the_history_of_an_expense_shows_every_write(admin_client: Client, owner
     assert [cells[1] for cells in writes] == ["Deleted", "Changed", "Created", "Created"]
 
 
+def test_the_trail_of_an_owner_who_is_gone_is_kept(admin_client: Client, owner: User) -> None:
+    row, key = expense(owner), owner.pk
+    row.delete()
+    owner.delete()
+    assert [cells[4] for cells in rows(admin_client, IMAGES)] == [f"{key} (deleted)"] * 2
+
+
 def test_the_trail_is_read_only_and_shows_staff_their_own(admin_client: Client, owner: User) -> None:
     expense(owner)
     write = ExpenseWrite.objects.get()

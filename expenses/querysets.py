@@ -21,7 +21,7 @@ class ExpenseQuerySet(TrackedQuerySet[M]):
     """A tracked queryset whose writes are recorded."""
 
     def _is_recorded(self) -> bool:
-        """Return whether this is one that is left to Django to refuse, or of a model of the past."""
+        """Return whether its writes are: not those that Django refuses, nor those of a model of the past."""
         return not (self.query.is_sliced or self.query.combinator or historical.is_historical(self.model))
 
     def update(self, **kwargs: Any) -> int:

@@ -10,11 +10,17 @@ from rest_framework.request import Request
 from expenses.models import Expense
 
 SEE_ALL = "expenses.view_all_expenses"
+ONLY_READ = "expenses.only_read"
 
 
 def sees_all(user: Any) -> bool:
     """Return whether the user sees everybody's expenses and totals."""
     return bool(user.has_perm(SEE_ALL))
+
+
+def only_reads(user: Any) -> bool:
+    """Return whether the user changes nothing, whatever else is permitted. Superusers, who have all permissions, do."""
+    return bool(not user.is_superuser and user.has_perm(ONLY_READ))
 
 
 def visible(user: Any) -> QuerySet[Expense]:

@@ -42,6 +42,7 @@ class LoginView(PrivateView):
 
     authentication_classes = (SessionAuthentication,)
     permission_classes = (AllowAny,)
+    open_to_readers = True
 
     def get_authenticate_header(self, request: Request) -> str:
         """Make a wrong password a 401."""
@@ -68,6 +69,7 @@ class LogoutView(PrivateView):
     """Revokes the token that asks."""
 
     authentication_classes = (TokenAuthentication,)
+    open_to_readers = True
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
@@ -80,6 +82,8 @@ class LogoutView(PrivateView):
 
 class LogoutAllView(PrivateView):
     """Revokes every token of who asks."""
+
+    open_to_readers = True
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:

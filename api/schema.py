@@ -67,7 +67,7 @@ def complete(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str,
 
 def _problems(path: str, method: str) -> list[int]:
     """Return the statuses of the problems that an operation may answer."""
-    statuses = [400, 401, 403, 406, 503]
+    statuses = [400, 401, 403, 406, 429, 503]
     if "{" in path or method == "get":
         statuses.append(404)  # no such row, or a page past the end
     if method in ("post", "put", "patch"):

@@ -6,5 +6,8 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from config import production
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+production.prepare()
 application = get_asgi_application()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-import environ
+from config.csp import POLICY
+from config.environment import env, rate, whole
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
 
 DEBUG = env.bool("DEBUG", default=False)
+# Not one to serve with: config/production.py refuses it.
 SECRET_KEY = env.str("SECRET_KEY", default="django-insecure-development-only-not-for-production")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
 
@@ -28,6 +29,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "auditlog",
+    "axes",
     "aggregates",
     "expenses",
     "api",
@@ -35,6 +37,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "config.csp.PolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -43,11 +46,10 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "expenses.acting.middleware",
+    "axes.middleware.AxesMiddleware",  # last: it puts the answer of a lock-out in the place of another
 ]
 
 ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
-ASGI_APPLICATION = "config.asgi.application"
 
 TEMPLATES = [
     {
@@ -90,6 +92,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTHENTICATION_BACKENDS = ["api.lockout.Guard", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -106,12 +109,54 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "build" / "static"
 LOGIN_URL = "admin:login"
 
+# Behind HTTPS. Without it cookies would be sent in the clear, and with it nothing is served over HTTP but the probes.
+HTTPS_ONLY = env.bool("HTTPS_ONLY", default=False)
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)$"]
+SECURE_HSTS_SECONDS = whole("HSTS_SECONDS", 365 * 24 * 3600) if HTTPS_ONLY else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=HTTPS_ONLY)
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
+# Preloading is a registration of the whole domain, which cannot be undone for months: its owner's decision.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SESSION_COOKIE_AGE = whole("SESSION_HOURS", 10, least=1) * 3600
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": POLICY}
+# How many proxies stand before the service. Their headers tell the client's address and whether it came by HTTPS.
+PROXIES = whole("PROXIES", 0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXIES else None
+
+# Wrong passwords: see api/lockout.py. The one after the last that is allowed is answered with 429.
+AXES_HANDLER = "api.lockout.Attempts"
+AXES_FAILURE_LIMIT = whole("LOGIN_ATTEMPTS", 10, least=1) + 1
+AXES_COOLOFF_TIME = timedelta(minutes=whole("LOGIN_MINUTES", 15, least=1))
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_LOCKOUT_CALLABLE = "api.lockout.answer"
+AXES_CLIENT_IP_CALLABLE = "api.clients.address_of"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # who is locked out writes nothing
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+# Requests of one user, or of one address without a user; empty for any number: see api/throttles.py.
+RATE_LIMIT = rate("RATE_LIMIT", "600/min")
+# Where requests are counted: a file that the workers of one machine share, unless CACHE_URL names another cache.
+CACHES = {
+    "default": env.cache("CACHE_URL")
+    if env.str("CACHE_URL", default="")
+    else {
+        "BACKEND": "api.file_cache.FileCache",
+        "LOCATION": env.str("CACHE_FILE", default=str(BASE_DIR / "build" / "cache.sqlite3")),
+    }
+}
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "api.authentication.TokenAuthentication",  # first: it is the one that 401 advertises
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["api.throttles.ClientThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["api.parsers.JsonParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.negotiation.Negotiation",
@@ -120,7 +165,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "api.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-REST_KNOX = {"TOKEN_TTL": timedelta(hours=env.int("TOKEN_HOURS", default=10))}
+REST_KNOX = {"TOKEN_TTL": timedelta(hours=whole("TOKEN_HOURS", 10, least=1))}
 SPECTACULAR_SETTINGS = {
     "TITLE": "Expense totals",
     "DESCRIPTION": "Expenses and their running totals, exact at every commit.",

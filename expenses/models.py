@@ -90,7 +90,10 @@ class Expense(Tracked):
 
     class Meta(Tracked.Meta):
         ordering = ("-spent_on", "-id")
-        permissions = (("view_all_expenses", "Can see everybody's expenses and totals"),)
+        permissions = (
+            ("view_all_expenses", "Can see everybody's expenses and totals"),
+            ("only_read", "Changes nothing through the API, whatever else is permitted"),
+        )
         indexes = (models.Index(fields=["owner", "-spent_on", "-id"], name="expense_owner_recent"),)
         constraints = (
             models.CheckConstraint(

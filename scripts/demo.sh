@@ -5,6 +5,16 @@ cd "$(dirname "$0")/.."
 
 export PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=config.settings
 port="${PORT:-8000}"
+
+# The service wants a key of its own. Kept, so that who is logged in stays so.
+key=build/demo.key
+if [ ! -s "$key" ]; then
+    mkdir -p build
+    (umask 077 && .venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))' >"$key")
+fi
+SECRET_KEY="${SECRET_KEY:-$(cat "$key")}"
+export SECRET_KEY
+
 manage() { .venv/bin/python manage.py "$@"; }
 
 manage collectstatic --no-input --verbosity 0

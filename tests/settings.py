@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from config.settings import *  # noqa: F403 - the service's settings, but for what follows
-from config.settings import BASE_DIR, DATABASES, INSTALLED_APPS
+from config.settings import BASE_DIR, CACHES, DATABASES, INSTALLED_APPS
 
 BUILD = BASE_DIR / "build" / "test"
 BUILD.mkdir(parents=True, exist_ok=True)
@@ -25,6 +25,8 @@ DATABASES["default"]["TEST"] = {
     "mysql": {"NAME": f"test_{TEST_RUN}", "CHARSET": "utf8mb4", "COLLATION": "utf8mb4_nopad_bin"},
 }[ENGINE]
 
+RATE_LIMIT = None  # whoever is tested is in a hurry; test_rates.py sets one
+CACHES["default"] = {**CACHES["default"], "LOCATION": str(BUILD / f"{TEST_RUN}-cache.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STATIC_ROOT = BUILD / "static"
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns where it is missing

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('expenses', '0003_room_for_totals'),
+        ('expenses', '0004_only_read'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -43,8 +43,8 @@ class ClientThrottle(BaseThrottle):
         return count <= limit
 
     def wait(self) -> float | None:
-        """Return in how many seconds the next period begins, at least 1."""
-        return self.seconds_left and max(1, self.seconds_left)
+        """Return in how many seconds the next period begins."""
+        return self.seconds_left
 
 
 def _client(request: Request) -> str | None:

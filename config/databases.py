@@ -28,6 +28,9 @@ def limit_waits(database: dict[str, Any]) -> None:
         _limit_postgresql(database)
     if engine == "mysql":
         _limit_mariadb(database["OPTIONS"])
+    if engine == "sqlite3":
+        options = database["OPTIONS"]
+        options["timeout"] = number("LOCK_SECONDS", options["timeout"]) or options["timeout"]
 
 
 def retries() -> dict[str, Any]:

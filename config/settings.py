@@ -106,7 +106,7 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "build" / "static"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "build" / "static")))
 LOGIN_URL = "admin:login"
 
 # Behind HTTPS. Without it cookies would be sent in the clear, and with it nothing is served over HTTP but the probes.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from config.environment import env, number, whole
 
 STATEMENT_SECONDS = 30.0
@@ -22,6 +24,7 @@ def limit_waits(database: dict[str, Any]) -> None:
     """Write the limits, and a pool where one is asked for, into the settings of a database.
 
     Nothing is asked of the database for it: the limits come with the connection, and 0 leaves one out.
+    Raises ImproperlyConfigured for what the environment says.
     """
     engine = database["ENGINE"].rpartition(".")[2]
     if engine == "postgresql":
@@ -50,6 +53,8 @@ def _limit_postgresql(database: dict[str, Any]) -> None:
         # What the address says comes last, and so prevails.
         options["options"] = " ".join([*limits, options.get("options", "")]).strip()
     if size := whole("POOL_SIZE", 0):
+        if database.get("CONN_MAX_AGE"):
+            raise ImproperlyConfigured("POOL_SIZE and conn_max_age in DATABASE_URL exclude each other: take one.")
         options["pool"] = {"min_size": 1, "max_size": size, "timeout": POOL_SECONDS}
         database["CONN_HEALTH_CHECKS"] = env.bool("POOL_CHECKS", default=True)
 

@@ -12,7 +12,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = env.bool("DEBUG", default=False)
 # Not one to serve with: config/production.py refuses it.
-SECRET_KEY = env.str("SECRET_KEY", default="django-insecure-development-only-not-for-production")
+SECRET_KEY = env.str("SECRET_KEY", default="") or "django-insecure-development-only-not-for-production"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
 
 INSTALLED_APPS = [

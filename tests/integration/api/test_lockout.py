@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
@@ -64,6 +65,25 @@ def test_accounts_that_are_there_and_those_that_are_not_get_the_same_answers(own
         answers[name] = [(r.status_code, r.content) for r in responses]
         AccessAttempt.objects.all().delete()
     assert answers["olga"] == answers["nobody"]
+
+
+def test_as_much_is_computed_for_accounts_that_are_not_there(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    encode = MD5PasswordHasher.encode
+
+    def counting(self: Any, password: str, *more: Any) -> str:
+        hashed.append(password)
+        return encode(self, password, *more)
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", counting)
+    for name in ("olga", "nobody"):
+        for address in addresses(ALLOWED + 1):
+            attempt(name=name, address=address)
+        assert len(hashed) == ALLOWED + 1
+        attempt(name=name, address="203.0.113.1")  # locked out: not even looked at
+        assert len(hashed) == ALLOWED + 1
+        hashed.clear()
+        AccessAttempt.objects.all().delete()
 
 
 def test_a_right_password_forgives_the_account_its_wrong_ones(owner: User) -> None:

@@ -57,10 +57,7 @@ def _client(request: Request) -> str | None:
 
 def _counted(key: str, seconds: int) -> int:
     """Return how often the key was counted, this time included."""
-    if cache.add(key, 1, timeout=seconds):
-        return 1
     try:
         return int(cache.incr(key))
-    except ValueError:  # it expired in between
-        cache.set(key, 1, timeout=seconds)
-        return 1
+    except ValueError:  # it is the first time, here or in another worker
+        return 1 if cache.add(key, 1, timeout=seconds) else int(cache.incr(key))

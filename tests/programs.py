@@ -10,7 +10,13 @@ from types import FrameType
 
 STOP_SECONDS = 30
 # A run is to depend on nothing that happens to be set where it starts.
-OURS = frozenset({"ALLOWED_HOSTS", "DATABASE_URL", "DEBUG", "DJANGO_SETTINGS_MODULE", "SECRET_KEY"})
+OURS = frozenset({
+    "ALLOWED_HOSTS", "BIND", "CACHE_FILE", "CACHE_URL", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEBUG",
+    "DJANGO_SETTINGS_MODULE", "HSTS_PRELOAD", "HSTS_SECONDS", "HSTS_SUBDOMAINS", "HTTPS_ONLY", "IDLE_SECONDS",
+    "LOCK_SECONDS", "LOGIN_ATTEMPTS", "LOGIN_MINUTES", "POOL_CHECKS", "POOL_SIZE", "PROXIES", "RATE_LIMIT",
+    "RETRY_SECONDS", "SECRET_KEY", "SESSION_HOURS", "STATEMENT_SECONDS", "STATIC_ROOT", "THREADS", "TOKEN_HOURS",
+    "WEB_CONCURRENCY",
+})  # fmt: skip
 
 
 def environment(url: str, settings: str) -> dict[str, str]:

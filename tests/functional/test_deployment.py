@@ -19,13 +19,14 @@ import httpx
 import pytest
 from django.db import connection
 
-from tests import postgres
+from tests import postgres, programs
 from tests.processes import PATIENCE, ROOT, environment
 
 PAGE = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
 BLOCKS = re.compile(r"^```(ini|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = [text for _language, text in BLOCKS.findall(PAGE)]
 SETTINGS, PREPARE, UNIT, BACK_UP, RESTORE = PRINTED
+ALLOWED = 20  # requests
 KEY = "a-key-for-this-test-alone-" + "0123456789" * 3
 FILE = "id,user,category,date,amount\n1,ada,Travel,2026-02-03,12.50\n2,ada,Meals,2026-02-03,3.20\n"
 COLUMNS = ["--id-column=id", "--owner-column=user", "--category-column=category", "--date-column=date"]
@@ -33,8 +34,7 @@ COLUMNS = ["--id-column=id", "--owner-column=user", "--category-column=category"
 
 def bare(**added: str) -> dict[str, str]:
     """Return an environment in which nothing of the service is set but what is added."""
-    ours = re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
-    kept = {name: value for name, value in os.environ.items() if name not in {*ours, "DJANGO_SETTINGS_MODULE"}}
+    kept = {name: value for name, value in os.environ.items() if name not in programs.OURS}
     return {**kept, "PYTHONPATH": str(ROOT), **added}
 
 
@@ -96,6 +96,7 @@ def test_the_page_tells_every_variable_and_no_other() -> None:
     files = (ROOT / "config").glob("*.py")
     told = re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
     assert sorted(told) == sorted({name for file in files for name in read.findall(file.read_text())})
+    assert {*told, "DJANGO_SETTINGS_MODULE"} == programs.OURS
 
 
 @contextmanager
@@ -118,7 +119,7 @@ def as_the_unit_serves(folder: Path, env: Mapping[str, str]) -> Iterator[httpx.C
         assert process.returncode == 0
 
 
-def programs() -> Path | None:
+def tools() -> Path | None:
     """Return a folder with PostgreSQL's programs of the server's version, or None."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version_num")
@@ -139,7 +140,7 @@ def machine(tmp_path: Path, django_db_blocker: Any, django_db_setup: None) -> It
     (tmp_path / ".venv").symlink_to(sys.prefix)
     name = f"deploy_{connection.settings_dict['NAME']}"
     with django_db_blocker.unblock():
-        folder = programs()
+        folder = tools()
         if folder is None:
             pytest.skip("there is no pg_dump of the server's version")
         url = re.sub(r"/[^/]*$", f"/{name}", environment()["DATABASE_URL"])
@@ -153,7 +154,8 @@ def machine(tmp_path: Path, django_db_blocker: Any, django_db_setup: None) -> It
     )
     file = tmp_path / "expenses.env"
     file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    yield bare(SETTINGS=str(file), PATH=os.pathsep.join([str(folder), os.environ["PATH"]]), **settings)
+    path = os.pathsep.join([str(folder), os.environ["PATH"]])
+    yield bare(SETTINGS=str(file), PATH=path, RATE_LIMIT=f"{ALLOWED}/day", **settings)
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for made in (name, f"{name}_restored"):
             cursor.execute(f'DROP DATABASE IF EXISTS "{made}" WITH (FORCE)')
@@ -192,3 +194,7 @@ def assert_served(folder: Path, env: Mapping[str, str]) -> None:
         assert client.get("/static/unfold/css/styles.css", headers=proxied).status_code == 200
         assert client.get("/api/v1/totals/", headers=proxied).status_code == 401
         assert client.get("/livez", headers={"Host": "elsewhere.example.com"}).status_code == 400
+        other = {**proxied, "X-Forwarded-For": "192.0.2.2", "Host": env["ALLOWED_HOSTS"]}
+        # Each over a connection of its own, so that both workers take some.
+        answers = [httpx.get(client.base_url.join("/api/v1/totals/"), headers=other) for _ in range(ALLOWED + 5)]
+        assert [answer.status_code for answer in answers] == [401] * ALLOWED + [429] * 5

@@ -14,14 +14,22 @@ OWN = ("expenses.view_expense", "expenses.view_category", "expenses.view_expense
 CHANGE_EXPENSES = ("expenses.add_expense", "expenses.change_expense", "expenses.delete_expense")
 CHANGE_CATEGORIES = ("expenses.add_category", "expenses.change_category", "expenses.delete_category")
 READ_RUNS = ("aggregates.view_run", "aggregates.view_rollupstate")
+READ_TRAIL = (
+    "expenses.view_expensewrite",
+    "expenses.view_expenseimage",
+    "expenses.view_month",
+    "auditlog.view_logentry",
+)
 ACCOUNTS = tuple(
     f"auth.{action}_{model}" for model in ("user", "group") for action in ("add", "change", "delete", "view")
 )
-FINANCE = (*OWN, *CHANGE_EXPENSES, SEE_ALL, *CHANGE_CATEGORIES, *READ_RUNS)
+FINANCE = (
+    *OWN, *CHANGE_EXPENSES, SEE_ALL, *CHANGE_CATEGORIES, *READ_RUNS, *READ_TRAIL, "expenses.close_month",
+)  # fmt: skip
 ROLES: Mapping[str, tuple[str, ...]] = {
     "owner": (*OWN, *CHANGE_EXPENSES),
     "finance": FINANCE,
-    "auditor": (*OWN, SEE_ALL, *READ_RUNS, ONLY_READ),
+    "auditor": (*OWN, SEE_ALL, *READ_RUNS, *READ_TRAIL, ONLY_READ),
     "administrator": (*FINANCE, "aggregates.change_run", *ACCOUNTS),
 }
 

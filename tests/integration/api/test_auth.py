@@ -95,6 +95,17 @@ def test_logging_out_everywhere_revokes_all_of_ones_own_tokens(owner: User, stra
     assert theirs.get(EXPENSES).status_code == 200
 
 
+def test_a_changed_password_revokes_the_tokens_of_its_user_alone(owner: User, stranger: User) -> None:
+    mine, theirs = client_of(owner), client_of(stranger)
+    owner.first_name = "Olga"
+    owner.save()
+    assert mine.get(EXPENSES).status_code == 200
+    owner.set_password("another horse battery")
+    owner.save()
+    assert_problem(mine.get(EXPENSES), 401)
+    assert theirs.get(EXPENSES).status_code == 200
+
+
 def test_a_session_reads_and_needs_a_csrf_token_to_write(owner: User, new: dict[str, Any]) -> None:
     client = APIClient(enforce_csrf_checks=True)
     client.force_login(owner)

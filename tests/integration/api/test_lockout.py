@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
+from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -113,6 +114,8 @@ def test_a_lock_out_ends_after_the_cool_off_and_counting_begins_anew(owner: User
 
 def test_who_is_locked_out_writes_nothing_and_is_not_locked_out_for_longer(owner: User) -> None:
     lock_account()
+    old = AccessAttempt.objects.create(username="other", failures_since_start=1)
+    AccessAttempt.objects.filter(pk=old.pk).update(attempt_time=timezone.now() - 2 * COOL_OFF)
     stored = list(AccessAttempt.objects.order_by("pk").values())
     with CaptureQueriesContext(connection) as queries:
         assert_problem(attempt(address="203.0.113.3"), 429)
@@ -146,6 +149,12 @@ def test_an_open_account_is_let_in_by_a_command(owner: User) -> None:
     lock_account()
     call_command("axes_reset_username", "olga")
     assert attempt(PASSWORD).status_code == 200
+
+
+def test_code_that_asks_without_a_request_is_not_counted(owner: User) -> None:
+    lock_account()
+    assert authenticate(username="olga", password="wrong") is None
+    assert authenticate(username="olga", password=PASSWORD) == owner
 
 
 def test_a_password_is_stored_nowhere(owner: User) -> None:

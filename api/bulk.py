@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -12,10 +13,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api import expense_writes, parameters
+from api import expense_writes, idempotency, parameters
 from api.expense_writes import CONTENT
-from api.expenses import ExpenseSerializer
+from api.expenses import IDEMPOTENCY_KEY, ExpenseSerializer
 from api.fields import CategoryField
+from api.idempotency import Reply
 from api.parameters import MAX_ID
 from api.problems import MONTH_CLOSED, Problem, pointer
 from api.serializers import body
@@ -69,20 +71,26 @@ class ExpenseBulkView(PrivateView):
     """Many new expenses."""
 
     @extend_schema(
+        parameters=[IDEMPOTENCY_KEY],
         request={"application/json": REQUEST},
         responses={201: BulkResultSerializer, 200: OpenApiResponse(BulkResultSerializer, "All were there already.")},
     )
     def post(self, request: Request) -> Response:
-        """Create up to 1,000 expenses, all or none. With ids of its own, a client may repeat the request.
+        """Create up to 1,000 expenses, all or none. With ids or an Idempotency-Key, a client may repeat the request.
 
         The members and rules are those of one new expense; an error's pointer begins with the index of its row.
         """
         parameters.read(request.query_params, ())
-        rows = _read(body(request), request)
-        expenses, created = _stored(rows)
-        results = ExpenseSerializer(expenses, many=True, context={"request": request}).data
-        answer = {"created": created, "unchanged": len(rows) - created, "results": results}
-        return Response(answer, status=201 if created else 200)
+        data = body(request)
+        # First, since a repeat may name what is gone by now.
+        if (known := idempotency.earlier(request, data)) is not None:
+            return known.response()
+        # Read outside the transaction: a thousand rows take a while, and SQLite has one writer.
+        rows = _read(data, request)
+        if idempotency.HEADER not in request.headers:
+            return _reply(request, *expense_writes.run(lambda: _stored(rows))).response()
+        once = partial(idempotency.once, request, data, lambda: _reply(request, *_stored(rows)))
+        return expense_writes.run(once).response()
 
 
 def _read(data: Any, request: Request) -> list[Row]:
@@ -116,21 +124,24 @@ def _categories(data: Sequence[Any]) -> dict[int, Category]:
 
 
 def _stored(rows: Sequence[Row]) -> tuple[list[Expense], int]:
-    """Store what is new, in one transaction; return all expenses in the order sent, and how many are new.
+    """Store what is new; return all expenses in the order sent, and how many are new.
 
-    Raises the 409 for ids that are taken by something else.
+    Within a transaction. Raises the 409 for ids that are taken by something else.
     """
+    there = _locked([row.expense.pk for row in rows if row.recognisable])
+    _refuse_taken(rows, there)
+    _refuse_closed(rows, there)
+    # In the order of their ids, so that two requests with the same ones wait for each other in turn.
+    fresh = sorted((row.expense for row in rows if row.expense.pk not in there), key=lambda expense: expense.pk)
+    Expense.objects.bulk_create(fresh)
+    return [_as_stored(row.expense, there) for row in rows], len(fresh)
 
-    def operation() -> tuple[list[Expense], int]:
-        there = _locked([row.expense.pk for row in rows if row.recognisable])
-        _refuse_taken(rows, there)
-        # In the order of their ids, so that two requests with the same ones wait for each other in turn.
-        _refuse_closed(rows, there)
-        fresh = sorted((row.expense for row in rows if row.expense.pk not in there), key=lambda expense: expense.pk)
-        Expense.objects.bulk_create(fresh)
-        return [_as_stored(row.expense, there) for row in rows], len(fresh)
 
-    return expense_writes.run(operation)
+def _reply(request: Request, expenses: list[Expense], created: int) -> Reply:
+    """Return what a request is answered whose expenses are stored."""
+    results = ExpenseSerializer(expenses, many=True, context={"request": request}).data
+    answer = {"created": created, "unchanged": len(expenses) - created, "results": results}
+    return Reply(answer, 201 if created else 200)
 
 
 def _locked(keys: Sequence[uuid.UUID]) -> dict[uuid.UUID, Expense]:

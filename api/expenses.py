@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db.models import F
 from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -17,10 +17,11 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api import etags, expense_writes, idempotency, pagination, parameters
+from api import cursors, etags, expense_writes, idempotency, pagination, parameters
 from api.access import own_scope, visible
 from api.fields import AmountField, CategoryField, DayField, IdField, TextField, WholeNumberField
 from api.idempotency import Reply
+from api.keyset import Column
 from api.parameters import Parameter
 from api.serializers import StrictSerializer, body
 from api.views import PrivateView
@@ -29,17 +30,17 @@ from expenses.models import Expense, Status
 from expenses.reports import Selection
 
 ORDER = {
-    "spent_on": F("spent_on"),
-    "amount": F("amount"),
-    "currency": F("currency"),
-    "status": F("status"),
-    "category": F("category_id"),
-    "category_name": F("category__name"),
-    "owner": F("owner_id"),
-    "owner_name": F("owner__username"),
-    "created_at": F("created_at"),
-    "updated_at": F("updated_at"),
-    "id": F("id"),
+    "spent_on": Column("spent_on"),
+    "amount": Column("amount"),
+    "currency": Column("currency"),
+    "status": Column("status"),
+    "category": Column("category_id", nullable=True),
+    "category_name": Column("category__name", nullable=True),
+    "owner": Column("owner_id"),
+    "owner_name": Column("owner__username"),
+    "created_at": Column("created_at"),
+    "updated_at": Column("updated_at"),
+    "id": Column("id"),
 }
 DEFAULT_ORDER = ("-spent_on", "-id")
 PARAMETERS = (
@@ -51,6 +52,7 @@ PARAMETERS = (
         f"Of {', '.join(ORDER)}, comma-separated, `-` before one for descending order.",
     ),
     *pagination.PARAMETERS,
+    *cursors.PARAMETERS,
 )
 
 
@@ -121,7 +123,7 @@ class ExpenseListView(PrivateView, GenericAPIView[Expense]):
     """Expenses that the user may see."""
 
     serializer_class = ExpenseSerializer
-    pagination_class = pagination.Pages
+    pagination_class = cursors.Pages
     queryset = Expense.objects.none()  # for the schema; the rows depend on who asks
 
     @extend_schema(parameters=parameters.openapi(PARAMETERS), responses=ExpenseSerializer(many=True))
@@ -132,7 +134,11 @@ class ExpenseListView(PrivateView, GenericAPIView[Expense]):
         found = Expense.objects.filter(selection.condition("spent_on")).select_related("owner", "category")
         if "search" in values:
             found = found.filter(description__icontains=values["search"])
-        page = self.paginate_queryset(found.order_by(*_order(values.get("ordering", DEFAULT_ORDER))))
+        columns = _order(values.get("ordering", DEFAULT_ORDER))
+        if cursors.asked(values):
+            rows, around = cursors.CursorPages[Expense](request, values, columns).page(found)
+            return Response({**around, "results": self.get_serializer(rows, many=True).data})
+        page = self.paginate_queryset(found.order_by(*(column.order() for column in columns)))
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(
@@ -220,12 +226,8 @@ def _reply(data: Any, request: Request, *, created: bool = False) -> Reply:
     return Reply(shown, 201 if created else 200, headers)
 
 
-def _order(terms: tuple[str, ...]) -> list[Any]:
-    """Return the order of the rows, nulls lowest, settled by the id."""
-    ordered: list[Any] = [
-        ORDER[term.removeprefix("-")].desc(nulls_last=True)
-        if term.startswith("-")
-        else ORDER[term].asc(nulls_first=True)
-        for term in terms
-    ]
-    return ordered if {"id", "-id"} & set(terms) else [*ordered, F("id").asc()]
+def _order(terms: tuple[str, ...]) -> list[Column]:
+    """Return the columns that sort the rows, the last of them the id, which settles the rest."""
+    named = [term.removeprefix("-") for term in terms]
+    columns = [replace(ORDER[name], descending=term.startswith("-")) for name, term in zip(named, terms, strict=True)]
+    return columns[: named.index("id") + 1] if "id" in named else [*columns, ORDER["id"]]

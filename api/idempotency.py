@@ -39,21 +39,42 @@ def once(request: Request, data: Any, operation: Callable[[], Reply]) -> Reply:
     with one key the second then finds the reply of the first. Raises the 400 for a key that cannot be
     kept, the 422 for one that was sent with another request.
     """
+    if (known := earlier(request, data)) is not None:
+        return known
+    reply = operation()
+    if (key := _key(request)) is not None:
+        user: Any = request.user
+        IdempotencyKey.objects.create(
+            user=user,
+            key=key,
+            digest=_digest(request, data),
+            status=reply.status,
+            headers=reply.headers,
+            body=json.dumps(reply.body),
+        )
+    return reply
+
+
+def earlier(request: Request, data: Any) -> Reply | None:
+    """Return the reply that this request got before, None where it has no key or was not carried out yet.
+
+    Raises as ``once`` does. Needs no transaction: what it finds stays.
+    """
     key = _key(request)
     if key is None:
-        return operation()
-    digest = hashlib.sha256(json.dumps([request.method, request.path, data], sort_keys=True).encode()).hexdigest()
+        return None
     user: Any = request.user
     known = IdempotencyKey.objects.filter(user=user, key=key).first()
-    if known is not None:
-        if known.digest != digest:
-            raise Problem(422, f"{HEADER} {key!r} was sent with another request: take a new key for a new request.")
-        return Reply(json.loads(known.body), known.status, known.headers)
-    reply = operation()
-    IdempotencyKey.objects.create(
-        user=user, key=key, digest=digest, status=reply.status, headers=reply.headers, body=json.dumps(reply.body)
-    )
-    return reply
+    if known is None:
+        return None
+    if known.digest != _digest(request, data):
+        raise Problem(422, f"{HEADER} {key!r} was sent with another request: take a new key for a new request.")
+    return Reply(json.loads(known.body), known.status, known.headers)
+
+
+def _digest(request: Request, data: Any) -> str:
+    """Return what tells requests apart: method, path and body."""
+    return hashlib.sha256(json.dumps([request.method, request.path, data], sort_keys=True).encode()).hexdigest()
 
 
 def shown(data: Any) -> Any:

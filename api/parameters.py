@@ -131,6 +131,17 @@ def choices(allowed: Collection[str], *, descending: bool = False) -> Callable[[
     return read_choices
 
 
+def one_of(allowed: Collection[str]) -> Callable[[str], str]:
+    """Return a reader of one name."""
+
+    def read_one_of(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"Take one of {', '.join(allowed)}.")
+        return text
+
+    return read_one_of
+
+
 def search_text(text: str) -> str:
     """Return a text to search for."""
     if "\x00" in text or len(text) > MAX_SEARCH:

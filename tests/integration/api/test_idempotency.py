@@ -98,3 +98,48 @@ def test_a_replay_costs_no_more_than_looking_it_up(api: APIClient, new: dict[str
     with CaptureQueriesContext(connection) as queries:
         post(api, new)
     assert not [query for query in queries if "expenses_expense" in query["sql"]]
+
+
+def many(new: dict[str, Any], number: int) -> list[dict[str, Any]]:
+    return [{**new, "description": str(index)} for index in range(number)]
+
+
+def bulk(client: APIClient, data: Any, key: str = "k-1") -> Any:
+    return client.post(f"{EXPENSES}bulk/", data, headers={"Idempotency-Key": key})
+
+
+def test_a_replay_of_many_rows_gets_the_same_response(api: APIClient, new: dict[str, Any], travel: Category) -> None:
+    sent = [{**row, "category": travel.pk} for row in many(new, 3)]
+    first = bulk(api, sent)
+    assert (first.status_code, first.json()["created"]) == (201, 3)
+    travel.delete()  # so that the rows could not be stored any more
+    Expense.objects.filter(description="1").delete()
+    assert same(first, bulk(api, sent))
+    assert Expense.objects.count() == 2
+
+
+def test_a_key_is_of_one_address(api: APIClient, new: dict[str, Any]) -> None:
+    bulk(api, many(new, 2))
+    assert_problem(bulk(api, many(new, 3)), 422, "key-reused")
+    assert_problem(post(api, new), 422, "key-reused")
+    assert_problem(bulk(api, many(new, 2), "k" * 256), 400)
+    assert Expense.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)  # a refusal rolls back, also the transaction of a test
+def test_many_rows_that_were_refused_are_not_kept_and_can_be_mended(api: APIClient, new: dict[str, Any]) -> None:
+    assert_problem(bulk(api, [new, {**new, "amount": "x"}]), 400)
+    taken = {**new, "id": post(api, new, "k-2").json()["id"], "amount": "9.00"}
+    assert_problem(bulk(api, [new, taken]), 409)
+    assert not IdempotencyKey.objects.filter(key="k-1").exists()
+    assert bulk(api, many(new, 2)).json()["created"] == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_rows_sent_twice_at_once_are_stored_once(owner: User, new: dict[str, Any]) -> None:
+    clients = [client_of(owner) for _ in range(3)]
+    first, *others = at_once(*(lambda c=c: bulk(c, many(new, 5)) for c in clients))
+    assert first.status_code == 201
+    assert all(same(first, other) for other in others)
+    assert (Expense.objects.count(), IdempotencyKey.objects.count()) == (5, 1)
+    assert total(clients[0]) == ("62.50", 5)

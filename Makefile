@@ -13,7 +13,7 @@ PIP := $(PY) -m pip --quiet --no-input --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test coverage bench check format requirements clean
+.PHONY: help setup demo test coverage bench check format requirements schema clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ format: $(VENV)/check.stamp ## Format the code and apply the fixes that are safe
 requirements: $(VENV)/check.stamp ## Pin the newest allowed dependencies.
 	$(PIP) install uv
 	$(PY) scripts/pin.py
+
+schema: $(VENV)/check.stamp ## Write docs/reference/openapi.yaml, the contract of the API, as the code has it.
+	$(PY) manage.py spectacular --validate --fail-on-warn --file docs/reference/openapi.yaml
 
 clean: ## Remove what the commands above have built, .venv included; databases stay.
 	rm -rf build $(VENV) *.egg-info

@@ -31,7 +31,8 @@ PARAMETERS = (
     Parameter(
         "ordering",
         parameters.choices(("name", "id"), descending=True),
-        "Of name, id, comma-separated, `-` before one for descending order.",
+        "Of name, id, each at most once, comma-separated, `-` before one for descending order.",
+        parameters.names(("name", "id"), descending=True),
     ),
     *pagination.PARAMETERS,
 )

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 
 from api import cursors, etags, expense_writes, idempotency, pagination, parameters
 from api.access import own_scope, visible
-from api.fields import AmountField, CategoryField, DayField, IdField, TextField, WholeNumberField
+from api.fields import AmountField, CategoryField, CurrencyField, DayField, IdField, TextField, WholeNumberField
 from api.idempotency import Reply
 from api.keyset import Column
 from api.parameters import Parameter
@@ -45,11 +45,17 @@ ORDER = {
 DEFAULT_ORDER = ("-spent_on", "-id")
 PARAMETERS = (
     *parameters.SELECTION,
-    Parameter("search", parameters.search_text, "Text that the description contains."),
+    Parameter(
+        "search",
+        parameters.search_text,
+        "Text that the description contains.",
+        {"type": "string", "maxLength": parameters.MAX_SEARCH, "pattern": parameters.TEXT},
+    ),
     Parameter(
         "ordering",
         parameters.choices(tuple(ORDER), descending=True),
-        f"Of {', '.join(ORDER)}, comma-separated, `-` before one for descending order.",
+        f"Of {', '.join(ORDER)}, each at most once, comma-separated, `-` before one for descending order.",
+        parameters.names(ORDER, descending=True),
     ),
     *pagination.PARAMETERS,
     *cursors.PARAMETERS,
@@ -64,7 +70,7 @@ IF_NONE_MATCH = OpenApiParameter(
 )
 IDEMPOTENCY_KEY = OpenApiParameter(
     idempotency.HEADER,
-    {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_LENGTH},
+    {"type": "string", "minLength": 1, "maxLength": idempotency.MAX_LENGTH, "pattern": "^[ -~]+$"},
     OpenApiParameter.HEADER,
     description="A repeat with the same key and body gets the same answer, and there is one expense.",
 )
@@ -79,7 +85,7 @@ class ExpenseSerializer(StrictSerializer):
     category = CategoryField(default=None, allow_null=True, help_text="The category's id; null for none.")
     category_name = serializers.CharField(source="category.name", read_only=True, allow_null=True)
     amount = AmountField(help_text="In major units of the currency, with its digits. A refund is negative.")
-    currency = TextField(min_length=3, max_length=3, trim_whitespace=False, help_text="ISO 4217 code, such as EUR.")
+    currency = CurrencyField(min_length=3, max_length=3, trim_whitespace=False, help_text="ISO 4217 code, such as EUR.")
     spent_on = DayField()
     status = serializers.ChoiceField(Status.choices, default=Status.SUBMITTED, help_text="Drafts are in no total.")
     description = TextField(default="", allow_blank=True, max_length=10_000, trim_whitespace=False)

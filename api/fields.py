@@ -12,7 +12,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from aggregates.fields import MAX_VALUE
-from api.parameters import DATE, MAX_ID
+from api.parameters import CODE, DATE, MAX_ID
 from expenses import currencies
 from expenses.models import FIRST_DAY, LAST_DAY, Category, Expense
 
@@ -98,6 +98,11 @@ class TextField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": "string", "pattern": f"^{CODE.pattern}$", "examples": ["EUR"]})
+class CurrencyField(TextField):
+    """An ISO 4217 code; which of them are in use is the model's business."""
 
 
 class WholeNumberField(serializers.IntegerField):

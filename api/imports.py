@@ -107,23 +107,33 @@ def _yes(text: str) -> bool:
 
 
 COLUMN = _text(MAX_NAME)
+OPTIONAL_NAME = {"type": "string", "maxLength": MAX_NAME, "pattern": parameters.TEXT}
+NAME = {**OPTIONAL_NAME, "minLength": 1}
+SOURCE = {"type": "string", "maxLength": MAX_SOURCE, "pattern": parameters.TEXT, "default": DEFAULT_SOURCE}
+DELIMITER = {"type": "string", "examples": [",", ";", "tab"]}
+CURRENCY = {"type": "string", "pattern": f"^{parameters.CODE.pattern}$", "examples": ["EUR"]}
 YES = {"type": "boolean", "default": False}
 REQUIRED = (
-    RequiredParameter("owner_column", COLUMN, "The column of the owner's username. Unknown ones become users."),
-    RequiredParameter("category_column", COLUMN, "Of the category's name; empty for none. New ones are created."),
-    RequiredParameter("date_column", COLUMN, "Of the day the money was spent."),
-    RequiredParameter("amount_column", COLUMN, "Of the amount; a refund is negative."),
-    RequiredParameter("id_column", COLUMN, "Of the source's own id of the expense, unique for its owner."),
+    RequiredParameter("owner_column", COLUMN, "The column of the owner's username. Unknown ones become users.", NAME),
+    RequiredParameter("category_column", COLUMN, "Of the category's name; empty for none. New ones are created.", NAME),
+    RequiredParameter("date_column", COLUMN, "Of the day the money was spent.", NAME),
+    RequiredParameter("amount_column", COLUMN, "Of the amount; a refund is negative.", NAME),
+    RequiredParameter("id_column", COLUMN, "Of the source's own id of the expense, unique for its owner.", NAME),
 )
 PARAMETERS = (
     *REQUIRED,
-    Parameter("currency_column", COLUMN, "Of ISO 4217 codes."),
-    Parameter("currency", str, "The currency of all amounts, instead of a column."),
-    Parameter("description_column", COLUMN, "Of free text."),
-    Parameter("status_column", COLUMN, "Of draft, submitted (also for an empty cell), …"),
-    Parameter("source", _source, "The system whose ids they are; another source's ids are others."),
-    Parameter("delimiter", _delimiter, "Of CSV: one character, or `tab`. Default: a comma."),
-    Parameter("encoding", _encoding, f"Of CSV: of {', '.join(ENCODINGS)}. Default: the charset of the Content-Type."),
+    Parameter("currency_column", COLUMN, "Of ISO 4217 codes.", OPTIONAL_NAME),
+    Parameter("currency", str, "The currency of all amounts, instead of a column.", CURRENCY),
+    Parameter("description_column", COLUMN, "Of free text.", OPTIONAL_NAME),
+    Parameter("status_column", COLUMN, "Of draft, submitted (also for an empty cell), …", OPTIONAL_NAME),
+    Parameter("source", _source, "The system whose ids they are; another source's ids are others.", SOURCE),
+    Parameter("delimiter", _delimiter, "Of CSV: one character, or `tab`. Default: a comma.", DELIMITER),
+    Parameter(
+        "encoding",
+        _encoding,
+        "Of CSV, in upper or lower case. Default: the charset of the Content-Type.",
+        {"type": "string", "enum": list(ENCODINGS)},
+    ),
     Parameter("decimal_comma", _yes, "Whether amounts are written 1.234,56 or 1234,56.", YES),
     Parameter("date_format", _date_format, "In the notation of strptime, such as `%d/%m/%Y`. Default: ISO 8601."),
     Parameter("strict", _yes, "Whether nothing goes in if any line is bad.", YES),

@@ -22,6 +22,8 @@ MAX_ID = 2**63 - 1
 MAX_SEARCH = 200
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DIGITS = re.compile(r"[0-9]{1,30}")
+TEXT = "^[^\\u0000]*$"
+"""What a schema says of a text without NUL."""
 CODE = re.compile(r"[A-Z]{3}")
 
 
@@ -39,8 +41,16 @@ class Parameter:
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
 
     def openapi(self) -> OpenApiParameter:
-        """Return the parameter as the schema shows it."""
-        return OpenApiParameter(self.name, dict(self.schema), OpenApiParameter.QUERY, description=self.description)
+        """Return the parameter as the schema shows it; an array is written as values separated by commas."""
+        commas = self.schema.get("type") == "array"
+        return OpenApiParameter(
+            self.name,
+            dict(self.schema),
+            OpenApiParameter.QUERY,
+            description=self.description,
+            style="form" if commas else None,
+            explode=False if commas else None,
+        )
 
 
 def read(query: QueryDict, known: Iterable[Parameter]) -> dict[str, Any]:
@@ -170,14 +180,44 @@ def _status(text: str) -> str:
     return text
 
 
+def array(items: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the schema of comma-separated values."""
+    return {"type": "array", "items": dict(items), **more}
+
+
+def names(allowed: Iterable[str], *, descending: bool = False) -> dict[str, Any]:
+    """Return the schema of what ``choices`` reads."""
+    terms = [f"{sign}{name}" for name in allowed for sign in (("", "-") if descending else ("",))]
+    return array({"type": "string", "enum": terms}, uniqueItems=True)
+
+
 AFTER_LAST_DAY = LAST_DAY + dt.timedelta(days=1)
 DATE_SCHEMA = {"type": "string", "format": "date"}
 
+ID_SCHEMA = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
+
 SELECTION = (
-    Parameter("owner", listed(integer(0, MAX_ID)), "Ids of users, comma-separated."),
-    Parameter("category", listed(_category), "Ids of categories, comma-separated; `none` for uncategorised."),
-    Parameter("currency", listed(_currency), "ISO 4217 codes, comma-separated."),
-    Parameter("status", listed(_status), f"Of {', '.join(Status.values)}, comma-separated."),
+    Parameter(
+        "owner", listed(integer(0, MAX_ID)), "Ids of users, comma-separated.", array(ID_SCHEMA, maxItems=MAX_VALUES)
+    ),
+    Parameter(
+        "category",
+        listed(_category),
+        "Ids of categories, comma-separated; `none` for uncategorised.",
+        array({"anyOf": [ID_SCHEMA, {"type": "string", "const": "none"}]}, maxItems=MAX_VALUES),
+    ),
+    Parameter(
+        "currency",
+        listed(_currency),
+        "ISO 4217 codes, comma-separated.",
+        array({"type": "string", "pattern": f"^{CODE.pattern}$", "examples": ["EUR"]}, maxItems=MAX_VALUES),
+    ),
+    Parameter(
+        "status",
+        listed(_status),
+        f"Of {', '.join(Status.values)}, comma-separated.",
+        array({"type": "string", "enum": list(Status.values)}, maxItems=MAX_VALUES),
+    ),
     Parameter("from", date(FIRST_DAY, LAST_DAY), "First day, included.", DATE_SCHEMA),
     Parameter("to", date(FIRST_DAY, AFTER_LAST_DAY), "Last day, excluded.", DATE_SCHEMA),
 )

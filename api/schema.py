@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
+from api import examples
 from api.authentication import TokenAuthentication
+from api.parameters import TEXT
 from api.problems import CONTENT_TYPE, TYPES
 
 PROBLEM = {
@@ -50,30 +53,59 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         }
 
 
+# Which problems an operation may answer because it takes a header.
+BY_HEADER = {"If-Match": 412, "If-None-Match": 412, "Idempotency-Key": 422}
+NOT_BLANK = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"
+
+
 def complete(result: dict[str, Any], generator: Any, **kwargs: Any) -> dict[str, Any]:
-    """Add what every operation may answer, that bodies are closed and that answers are whole."""
+    """Add what every operation may answer, that bodies are closed, answers are whole and texts have no NUL."""
     schemas = result["components"]["schemas"]
     schemas["Problem"] = PROBLEM
     for name, schema in schemas.items():
         if name.endswith("Request"):
             schema["additionalProperties"] = False
+            _close_texts(schema)
+    for name in ("CategoryRequest", "PatchedCategoryRequest"):
+        schemas[name]["properties"]["name"]["pattern"] = NOT_BLANK
     schemas["Expense"]["required"] = sorted(schemas["Expense"]["properties"])
     for path, methods in result["paths"].items():
         for method, operation in methods.items():
-            for status in _problems(path, method):
-                operation["responses"].setdefault(str(status), _problem(status))
+            _complete_operation(path, method, operation)
+    examples.add(result)
     return result
 
 
-def _problems(path: str, method: str) -> list[int]:
+def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> None:
+    if "requestBody" in operation and not path.endswith("/rebuild/"):
+        operation["requestBody"]["required"] = True
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "query" and not parameter.get("required"):
+            parameter["allowEmptyValue"] = True  # the same as none
+    for status in _problems(path, method, operation):
+        operation["responses"].setdefault(str(status), _problem(status))
+
+
+def _close_texts(schema: dict[str, Any]) -> None:
+    """Say of each text that has no rules of its own that NUL is not in it."""
+    for member in schema["properties"].values():
+        if "string" in member.get("type", ()) and not {"pattern", "format", "enum"} & member.keys():
+            member["pattern"] = TEXT
+
+
+def _problems(path: str, method: str, operation: dict[str, Any]) -> list[int]:
     """Return the statuses of the problems that an operation may answer."""
-    statuses = [400, 401, 403, 406, 429, 503]
+    statuses = {400, 401, 403, 406, 429, 503}
     if "{" in path or method == "get":
-        statuses.append(404)  # no such row, or a page past the end
+        statuses.add(404)  # no such row, or a page past the end
     if method in ("post", "put", "patch"):
-        statuses += [413, 415]
+        statuses |= {413, 415}
+    if path.endswith("/import/"):
+        statuses.add(507)
     if _writes_expenses(path, method) or (method != "get" and _is_a_run(path)):
-        statuses.append(409)
+        statuses.add(409)
+    if method != "get":
+        statuses |= {BY_HEADER[p["name"]] for p in operation.get("parameters", ()) if p["name"] in BY_HEADER}
     return sorted(statuses)
 
 
@@ -91,6 +123,6 @@ def _writes_expenses(path: str, method: str) -> bool:
 
 def _problem(status: int) -> dict[str, Any]:
     return {
-        "description": TYPES[status][1],
+        "description": TYPES[status][1] if status in TYPES else HTTPStatus(status).phrase,
         "content": {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }

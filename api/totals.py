@@ -33,7 +33,12 @@ COLUMNS = (*KEYS, "owner_name", "category_name", *MEASURES, *comparison.COLUMNS)
 FORMATS = ("json", *totals_export.FORMATS)
 EXPORTED = ("expenses", "previous_sum", "previous_average", "previous_count", "previous_expenses", "change")
 PARAMETERS = (
-    Parameter("group_by", parameters.choices(KEYS), f"Of {', '.join(KEYS)}, comma-separated. The currency always is."),
+    Parameter(
+        "group_by",
+        parameters.choices(KEYS),
+        f"Of {', '.join(KEYS)}, comma-separated. The currency always is.",
+        parameters.names(KEYS),
+    ),
     *parameters.SELECTION,
     Parameter(
         "compare",
@@ -47,10 +52,14 @@ PARAMETERS = (
         parameters.choices(COLUMNS, descending=True),
         "Columns of the answer, comma-separated, `-` before one for descending order; else the keys in their order. "
         f"A comparison has {', '.join(comparison.COLUMNS)} too.",
+        parameters.names(COLUMNS, descending=True),
     ),
     *pagination.PARAMETERS,
     Parameter(
-        "format", lambda text: text, "csv and jsonl are the whole answer, not one page.", {"enum": list(FORMATS)}
+        "format",
+        lambda text: text,
+        "csv and jsonl are the whole answer, not one page.",
+        {"type": "string", "enum": list(FORMATS)},
     ),
 )
 HEADERS = (

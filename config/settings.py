@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 
 import environ
+
+from config import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -33,6 +36,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "api.request_log.RequestLog",
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -41,6 +46,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "api.metrics.RequestMetrics",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -99,6 +105,18 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+
+LOG_FORMAT, LOG_LEVEL = logs.chosen()
+LOGGING = logs.settings(LOG_FORMAT, LOG_LEVEL)
+logs.configure()
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # api.request_log has looked at it
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request is enough
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # the client's mistake, not the service's
+
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+if METRICS_FOLDER := env.str("PROMETHEUS_MULTIPROC_DIR", default=""):
+    Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)  # what counts wants it there when it is imported
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "build" / "static"

@@ -1,0 +1,64 @@
+"""How gunicorn logs, and where its workers keep their figures; ``gunicorn.conf.py`` hands it over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from config import logs
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_made: list[str] = []
+
+logs.configure()
+
+
+class LineLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Logs as the service does. The service tells of each request, so a log of access has to be asked for."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set up gunicorn's own handlers with the service's format."""
+        super().setup(cfg)
+        line = logs.formatter(logs.chosen()[0])
+        for handler in [*self.error_log.handlers, *self.access_log.handlers]:
+            handler.setFormatter(line)
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
+        """Log a request, without its query string."""
+        if self.access_log_enabled:
+            told = {
+                "method": environ.get("REQUEST_METHOD"),
+                "path": environ.get("PATH_INFO"),
+                "status": int(str(resp.status).split(maxsplit=1)[0]),
+                "bytes": getattr(resp, "sent", None),
+                "duration_ms": round(request_time.total_seconds() * 1000, 1),
+            }
+            self.access_log.info("access", extra=told)
+
+
+logger_class = LineLogger
+
+
+def on_starting(server: Any) -> None:
+    """Begin with an empty folder for the figures, which every worker writes to and ``/metrics`` adds up."""
+    if server.master_pid:
+        return  # it takes over from another master, whose workers still count
+    if folder := os.environ.get(FOLDER):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for old in Path(folder).glob("*.db"):
+            old.unlink()
+    else:
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix="metrics-")
+        _made.append(os.environ[FOLDER])
+
+
+def on_exit(server: Any) -> None:
+    """Remove the folder, unless it was given, or is another master's by now."""
+    if not server.reexec_pid:
+        for folder in _made:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -19,8 +19,9 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 HIDDEN = "[hidden]"
 SECRET_NAMES = re.compile(r"authorization|cookie|csrf|passw|secret|session|token|api_?key", re.IGNORECASE)
 SECRETS_IN_TEXT = re.compile(
-    r"(?P<name>\b[\w.-]*(?:passw|secret|token|session|api_?key|signature)[\w.-]*=)[^\s&;,'\"]+"  # in a query string
-    r"|(?P<scheme>\b(?:Basic|Bearer|Token) +)[\w.~+/=-]{8,}"  # in a header
+    r"(?P<name>\b[\w.-]*(?:authorization|cookie|csrf|passw|secret|session|token|api_?key)[\w.-]*"
+    r"['\"]?(?:=|: ?)['\"]?(?:(?:Basic|Bearer|Token) +)?)[^\s&;,'\"]+"  # in a query string, a header or a dictionary
+    r"|(?P<scheme>\b(?:Basic|Bearer|Token) +)[\w.~+/=-]{8,}"
     r"|(?P<user>://[^\s:/@]*:)[^\s/@]+(?=@)",  # in the address of a database
     re.IGNORECASE,
 )

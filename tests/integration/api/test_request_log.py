@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import OperationalError, connection
-from django.test import Client
+from django.http import StreamingHttpResponse
+from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 
 from api import expense_writes
+from api.request_log import RequestLog
 from expenses.models import Expense
 from tests.integration.api.conftest import EXPENSES, PASSWORD, TOTALS, assert_problem
 
@@ -147,6 +149,21 @@ def test_a_mistake_on_a_page_is_still_500(monkeypatch: pytest.MonkeyPatch, lines
     monkeypatch.setattr(SessionMiddleware, "process_request", fail)
     assert Client(raise_request_exception=False).get("/admin/login/").status_code == 500
     assert lines()[-1]["event"] == "request_failed"
+
+
+def test_a_stream_that_is_broken_off_is_closed() -> None:
+    closed = []
+
+    def rows() -> Iterator[str]:
+        try:
+            yield from "ab"
+        finally:
+            closed.append(True)
+
+    response = RequestLog(lambda request: StreamingHttpResponse(rows()))(RequestFactory().get("/"))
+    next(iter(response))
+    response.close()
+    assert closed
 
 
 def test_a_stream_is_told_at_its_beginning_and_at_its_end(api: APIClient, spend: Any, lines: Lines) -> None:

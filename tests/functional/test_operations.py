@@ -78,6 +78,16 @@ def test_figures_are_those_of_all_workers_together(olga: User, tmp_path: Path) -
         assert figure(address, latency, view="expenses", method="POST") == REQUESTS
 
 
+def test_a_worker_that_takes_the_place_of_another_goes_on_counting(tmp_path: Path) -> None:
+    folder = tmp_path / "figures"
+    with served("--workers=1", "--max-requests=3", PROMETHEUS_MULTIPROC_DIR=str(folder)) as address:
+        for _number in range(10):
+            httpx.get(f"{address}{TOTALS}", timeout=60)
+        views = {"view": "totals", "method": "GET"}
+        assert figure(address, "django_http_requests_latency_seconds_by_view_method_count", **views) == 10
+        assert len(list(folder.glob("counter_*.db"))) == 1
+
+
 def test_figures_begin_anew_with_the_service_and_commands_leave_none(tmp_path: Path, monkeypatch: Any) -> None:
     folder = tmp_path / "figures"
     views = {"view": "totals", "method": "GET"}

@@ -1,14 +1,16 @@
-"""How gunicorn logs, and where its workers keep their figures; ``gunicorn.conf.py`` hands it over."""
+"""How gunicorn logs, and where its workers keep their figures: what a configuration of gunicorn imports."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from gunicorn.glogging import Logger
+from prometheus_client import values
 
 from config import logs
 
@@ -55,6 +57,19 @@ def on_starting(server: Any) -> None:
     else:
         os.environ[FOLDER] = tempfile.mkdtemp(prefix="metrics-")
         _made.append(os.environ[FOLDER])
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give a worker the first number that no living one has."""
+    taken = {other.number for other in server.WORKERS.values()}
+    worker.number = next(number for number in count() if number not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let a worker go on with the file of the one it replaces, so that there are never more than workers at once."""
+    # The master's id tells the workers of two masters apart, while one takes over from the other.
+    identity = f"{server.pid}-{worker.number}"
+    values.ValueClass = values.MultiProcessValue(lambda: identity)  # type: ignore[no-untyped-call]
 
 
 def on_exit(server: Any) -> None:

@@ -75,7 +75,10 @@ def test_several_writes_of_a_transaction_are_told_as_one_after_its_commit() -> N
 
 
 def test_what_was_rolled_back_or_met_no_row_is_not_told() -> None:
+    gone = Ticket.objects.create(gate="a", price=1)
+    Ticket.objects.all().delete()
     with told_by(totals_applied) as told:
+        gone.delete()
         with transaction.atomic():
             Ticket.objects.create(gate="a", price=1)
             transaction.set_rollback(True)

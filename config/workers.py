@@ -61,7 +61,7 @@ def on_starting(server: Any) -> None:
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Give a worker the first number that no living one has."""
-    taken = {other.number for other in server.WORKERS.values()}
+    taken = {getattr(other, "number", None) for other in server.WORKERS.values()}
     worker.number = next(number for number in count() if number not in taken)
 
 

@@ -31,6 +31,7 @@ def environment() -> dict[str, str]:
     return {
         **os.environ,
         "DATABASE_URL": url,
+        "LOG_FORMAT": "json",
         "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }

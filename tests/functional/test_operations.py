@@ -30,7 +30,7 @@ EXPENSE = {"amount": "12.50", "currency": "EUR", "spent_on": "2026-01-31"}
 @contextmanager
 def logging_to(path: Path, *options: str, **given: str) -> Iterator[str]:
     """Yield the address of the service, which logs JSON to a file."""
-    with path.open("w") as log, served(*options, log=log, LOG_FORMAT="json", **given) as address:
+    with path.open("w") as log, served(*options, log=log, **given) as address:
         yield address
 
 
@@ -106,6 +106,21 @@ def test_where_no_folder_is_given_the_service_makes_one_and_takes_it_away(tmp_pa
         assert figure(address, "totals_database_up") == 1
         assert list(tmp_path.glob("metrics-*/counter_*.db"))
     assert not list(tmp_path.glob("metrics-*"))
+
+
+def test_without_its_database_the_service_lives_and_tells_its_figures(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with logging_to(path, DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing") as address:
+        assert httpx.get(f"{address}/livez").status_code == 200
+        assert httpx.get(f"{address}/readyz").status_code == 503
+        busy = httpx.get(f"{address}{TOTALS}", headers={"Authorization": f"Token {'0' * 64}"})
+        assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
+        page = httpx.get(f"{address}/admin/", headers={"Cookie": f"sessionid={'0' * 32}"})
+        assert (page.status_code, page.headers["Retry-After"]) == (503, "5")
+        assert figure(address, "totals_database_up") == 0
+        assert figure(address, "django_http_responses_total_by_status_total", status="503") >= 2
+    assert {line["status"] for line in lines(path) if line.get("path") == TOTALS} == {503}
+    assert not [line for line in lines(path) if line["event"] == "request_failed"]
 
 
 def test_drift_that_a_scheduled_verify_finds_raises_the_figure_and_the_service_stays_ready(olga: User) -> None:

@@ -11,6 +11,7 @@ from django.urls import resolve
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
+from aggregates.exceptions import TotalOutOfRange
 from api.problems import Problem, describe, log
 
 
@@ -48,21 +49,23 @@ def server_error(request: HttpRequest) -> HttpResponse:
         log(problem, error)
     if is_api(request):
         return (problem or Problem(500)).response()
-    return _busy(problem) if problem else defaults.server_error(request)
+    return _page(problem) if problem else defaults.server_error(request)
 
 
 def expected(request: HttpRequest, error: BaseException) -> Problem | None:
     """Return the problem that an error outside the API's views is; None for a mistake of this project's own.
 
-    A page, unlike the API, is expected to be kept waiting and nothing else.
+    Of a page that is no more than what a form cannot see before: a database that is busy, a total too large.
     """
     problem = describe(error)
-    return problem if problem and (is_api(request) or problem.status_code == HTTPStatus.SERVICE_UNAVAILABLE) else None
+    if problem is None or is_api(request) or problem.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        return problem
+    return problem if isinstance(error, TotalOutOfRange) else None
 
 
-def _busy(problem: Problem) -> HttpResponse:
+def _page(problem: Problem) -> HttpResponse:
     """Return a problem as a page; it is made without the database, which may be what is away."""
-    page = loader.render_to_string("503.html", {"title": problem.title, "detail": problem.detail})
+    page = loader.render_to_string("problem.html", {"title": problem.title, "detail": problem.detail})
     return HttpResponse(page, status=problem.status_code, headers=problem.headers)
 
 

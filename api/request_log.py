@@ -31,7 +31,6 @@ class RequestLog(RequestMiddleware):
 
     def prepare(self, request: HttpRequest) -> None:
         """Bind what all lines of the request have in common."""
-        structlog.contextvars.clear_contextvars()  # of a request that was cut short
         if not SANE.fullmatch(request.META.get(META, "")):
             request.META[META] = str(uuid.uuid4())
         request.META[BEGAN] = time.perf_counter()

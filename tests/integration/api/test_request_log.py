@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.http import StreamingHttpResponse
 from django.test import Client, RequestFactory
 from rest_framework.test import APIClient
 
+from aggregates.fields import MAX_VALUE
 from api import expense_writes
 from api.request_log import RequestLog
 from expenses.models import Expense
@@ -142,9 +144,22 @@ def test_a_conflict_in_the_admin_is_503_and_nothing_is_written(admin_client: Cli
     assert (expense.amount, expense.status) == (10, "submitted")
 
 
-def test_a_mistake_on_a_page_is_still_500(monkeypatch: pytest.MonkeyPatch, lines: Lines) -> None:
+def test_a_total_out_of_range_is_told_on_a_page_of_the_admin(admin_client: Client, spend: Any) -> None:
+    expense = spend("1.00")
+    spend(str(MAX_VALUE.quantize(Decimal("0.01")) - 2))
+    form = {"owner": expense.owner_id, "currency": "EUR", "spent_on": "2026-01-15", "status": "submitted"}
+    admin_client.raise_request_exception = False
+    response = admin_client.post(f"/admin/expenses/expense/{expense.pk}/change/", {**form, "amount": "1000"})
+    assert (response.status_code, response["Content-Type"]) == (409, "text/html; charset=utf-8")
+    assert b"would leave its range" in response.content
+    expense.refresh_from_db()
+    assert expense.amount == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a mistake"), IntegrityError("NOT NULL constraint failed")])
+def test_a_mistake_on_a_page_is_still_500(monkeypatch: pytest.MonkeyPatch, lines: Lines, error: Exception) -> None:
     def fail(*args: Any) -> None:
-        raise RuntimeError("a mistake")
+        raise error
 
     monkeypatch.setattr(SessionMiddleware, "process_request", fail)
     assert Client(raise_request_exception=False).get("/admin/login/").status_code == 500

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from aggregates import deltas, store
+from aggregates import deltas, store, transactions
 from aggregates.definitions import Definition
+from aggregates.exceptions import TotalOutOfRange
 from aggregates.keys import home
-from aggregates.signals import totals_changed
+from aggregates.signals import totals_applied, totals_changed
 from aggregates.undo import TransactionLog
 
 logger = logging.getLogger(__name__)
@@ -44,8 +45,12 @@ class Applier:
         return bool(self._batches)
 
     def changed(self, definition: Definition, keys: Iterable[UUID]) -> None:
-        """Note rows of totals that were written, for those who want to hear of it after the commit."""
-        if totals_changed.has_listeners(definition.totals) and (homes := frozenset(map(home, keys))):
+        """Note that totals were written, and which rows, for those who want to hear of it after the commit.
+
+        Where nobody listens to ``totals_changed``, the keys may be left out.
+        """
+        homes = frozenset(map(home, keys)) if totals_changed.has_listeners(definition.totals) else frozenset()
+        if homes or totals_applied.has_listeners(definition.totals):
             self._changed.append((self._log.moment(), definition, homes))
 
     def tell(self) -> None:
@@ -56,7 +61,9 @@ class Applier:
                 told[definition] |= keys
         self._changed = []
         for definition, found in told.items():
-            answers = totals_changed.send_robust(definition.totals, using=self._using, keys=frozenset(found))
+            answers = totals_applied.send_robust(definition.totals, using=self._using)
+            if found:
+                answers += totals_changed.send_robust(definition.totals, using=self._using, keys=frozenset(found))
             for receiver, answer in answers:
                 if isinstance(answer, Exception):
                     logger.error("%r failed on changed totals of %s", receiver, definition.label, exc_info=answer)
@@ -69,6 +76,9 @@ class Applier:
             yield
             if self._batches == 1:
                 self._flush()
+        except TotalOutOfRange as error:
+            transactions.tell_refused(error, self._using)
+            raise
         finally:
             self._batches -= 1
             if not self._batches:

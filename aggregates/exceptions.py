@@ -41,6 +41,9 @@ class TotalsNotReady(AggregatesError):
 class TotalOutOfRange(AggregatesError):
     """A total would leave the range of its column; the whole write was refused."""
 
+    told = False
+    """Whether ``signals.totals_refused`` was sent for it: it passes through writes within writes."""
+
 
 class ConcurrentInsert(AggregatesError):
     """The row to insert was inserted by another transaction meanwhile. Retried where possible."""

@@ -167,7 +167,8 @@ class Ledger:
         if self.applier.holds_back or not capture.can_take(scope, self.using):
             return images.lock(scope, self.using, keys).image
         captured = capture.take(scope, self.using, keys)
-        self.applier.changed(scope.definition, captured.keys)
+        if captured.rows:
+            self.applier.changed(scope.definition, captured.keys)
         return {}
 
     # Set writes: one call opens and closes.
@@ -198,10 +199,10 @@ class Ledger:
             for other in open_:
                 other.settle(other.stored())
             captured = write(not self.applier.holds_back)
-            if captured.delta is None:
-                self.applier.changed(scope.definition, captured.keys)
-            else:
+            if captured.delta is not None:
                 self.applier.apply(scope.definition, captured.delta)
+            elif captured.rows:
+                self.applier.changed(scope.definition, captured.keys)
             for other in open_:
                 other.account(other.stored())
         return captured.rows

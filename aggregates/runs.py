@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from aggregates import interrupts, registry, reports
 from aggregates.definitions import Definition
 from aggregates.drift import Comparison
 from aggregates.models import Run
+
+logger = logging.getLogger(__name__)
 
 Clock = Callable[[], dt.datetime]
 
@@ -33,6 +36,14 @@ def verified_at(totals: type[models.Model], *, using: str = DEFAULT_DB_ALIAS) ->
         fingerprint=fingerprint(definition),
     )
     return clean.order_by("-started_at").values_list("started_at", flat=True).first()
+
+
+def drifted(totals: type[models.Model], *, using: str = DEFAULT_DB_ALIAS) -> int | None:
+    """Return how many buckets the last complete verify found to differ, or None where there was none yet."""
+    verifies = Run.objects.using(using).filter(
+        totals=totals._meta.label, kind=Run.Kind.VERIFY, state=Run.State.COMPLETE
+    )
+    return verifies.order_by("-started_at").values_list("drifted", flat=True).first()
 
 
 def fingerprint(definition: Definition) -> str:
@@ -57,6 +68,7 @@ def recorded(
         _end(run, Run.State.INTERRUPTED if interrupted else Run.State.FAILED, clock())
         raise
     _end(run, Run.State.COMPLETE, clock())
+    tell(run)
 
 
 def new(definition: Definition, kind: Run.Kind, *, at: dt.datetime, chunks: int, options: dict[str, Any]) -> Run:
@@ -94,6 +106,13 @@ def chunk_done(run: Run, *, at: dt.datetime) -> None:
     run.heartbeat_at = at
     run.save(update_fields=["chunks_done", "heartbeat_at"])
     interrupts.check()
+
+
+def tell(run: Run) -> None:
+    """Log one error for a verify that is complete and found drift: its fields say which, and how many buckets."""
+    if run.kind == Run.Kind.VERIFY and run.drifted:
+        found = {"totals": run.totals, "drifted": run.drifted, "buckets": run.buckets, "run": str(run.pk)}
+        logger.error("totals_drifted", extra=found)
 
 
 def _end(run: Run, state: Run.State, at: dt.datetime) -> None:

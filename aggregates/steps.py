@@ -165,6 +165,7 @@ def _work(run: Run, clock: runs.Clock, until: dt.datetime) -> None:
         _store(run, worker=None, heartbeat_at=clock())
     else:
         transactions.run(lambda: _finish(run, clean, clock()), using=using)
+        runs.tell(run)
 
 
 def _work_off(run: Run, definition: Definition, chunk: Chunk, clean: readiness.Clean, clock: runs.Clock) -> None:

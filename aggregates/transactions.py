@@ -10,7 +10,8 @@ from typing import TypeVar
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 
 from aggregates import conf
-from aggregates.exceptions import ConcurrentInsert, OutsideTransaction
+from aggregates.exceptions import ConcurrentInsert, OutsideTransaction, TotalOutOfRange
+from aggregates.signals import totals_refused, transaction_retried
 
 T = TypeVar("T")
 
@@ -45,19 +46,35 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
     on the database.
     """
     if connections[using].in_atomic_block:
-        return operation()
+        return _attempt(operation, using)
     settings = conf.current()
     deadline = time.monotonic() + settings.RETRY_SECONDS
     attempt = 0
     while True:
         try:
             with transaction.atomic(using=using):
-                return operation()
+                return _attempt(operation, using)
         except (DatabaseError, ConcurrentInsert) as error:
             if not is_conflict(error) or attempt >= settings.RETRIES or time.monotonic() > deadline:
                 raise
+            transaction_retried.send_robust(None, using=using, error=error, attempt=attempt + 1)
         time.sleep(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)))  # noqa: S311 - jitter
         attempt += 1
+
+
+def _attempt(operation: Callable[[], T], using: str) -> T:
+    try:
+        return operation()
+    except TotalOutOfRange as error:
+        tell_refused(error, using)
+        raise
+
+
+def tell_refused(error: TotalOutOfRange, using: str) -> None:
+    """Send ``totals_refused``, once an error: it may pass here again on its way out."""
+    if not error.told:
+        error.told = True
+        totals_refused.send_robust(None, using=using, error=error)
 
 
 def require(using: str) -> None:

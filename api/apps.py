@@ -11,5 +11,7 @@ class ApiConfig(AppConfig):
     name = "api"
 
     def ready(self) -> None:
-        """Let the schema know this project's authentication."""
-        from api import schema  # noqa: F401 - its extensions register themselves
+        """Let the schema know this project's authentication, and begin to count."""
+        from api import metrics, schema  # noqa: F401 - its extensions register themselves
+
+        metrics.connect()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
+from django.template import loader
 from django.urls import resolve
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
-from api.problems import Problem, describe
+from aggregates.exceptions import TotalOutOfRange
+from api.problems import Problem, describe, log
 
 
 def is_api(request: HttpRequest) -> bool:
     """Return whether the path is one whose answers are never HTML."""
-    return request.path_info.startswith(("/api/", "/livez", "/readyz"))
+    return request.path_info.startswith(("/api/", "/livez", "/readyz", "/metrics"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -39,12 +42,31 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer an error outside the views, such as a database that is away while middleware needs it."""
-    if not is_api(request):
-        return defaults.server_error(request)
+    """Answer an error outside the API's views, such as a database that is away while middleware needs it."""
     error = sys.exc_info()[1]
-    problem = describe(error) if error else None
-    return (problem or Problem(500)).response()
+    problem = expected(request, error) if error else None
+    if problem and error:
+        log(problem, error)
+    if is_api(request):
+        return (problem or Problem(500)).response()
+    return _page(problem) if problem else defaults.server_error(request)
+
+
+def expected(request: HttpRequest, error: BaseException) -> Problem | None:
+    """Return the problem that an error outside the API's views is; None for a mistake of this project's own.
+
+    Of a page that is no more than what a form cannot see before: a database that is busy, a total too large.
+    """
+    problem = describe(error)
+    if problem is None or is_api(request) or problem.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        return problem
+    return problem if isinstance(error, TotalOutOfRange) else None
+
+
+def _page(problem: Problem) -> HttpResponse:
+    """Return a problem as a page; it is made without the database, which may be what is away."""
+    page = loader.render_to_string("problem.html", {"title": problem.title, "detail": problem.detail})
+    return HttpResponse(page, status=problem.status_code, headers=problem.headers)
 
 
 @csrf_exempt  # a missing path is missing for everybody; the CSRF page would be HTML

@@ -13,7 +13,6 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from aggregates import runs
-from aggregates.models import Run
 from api.problems import Problem
 from expenses.models import ExpenseTotals
 
@@ -46,9 +45,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def _compared() -> dict[str, Any]:
     """Return when the totals were last found clean, how long ago, and what the last verify found."""
     verified_at = runs.verified_at(ExpenseTotals)
-    verifies = Run.objects.filter(totals=ExpenseTotals._meta.label, kind=Run.Kind.VERIFY, state=Run.State.COMPLETE)
     return {
         "verified_at": verified_at,
         "verified_seconds_ago": verified_at and int((timezone.now() - verified_at).total_seconds()),
-        "drifted_buckets": verifies.order_by("-started_at").values_list("drifted", flat=True).first(),
+        "drifted_buckets": runs.drifted(ExpenseTotals),
     }

@@ -96,9 +96,14 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
     problem = describe(error)
     if problem is None:
         return None
+    log(problem, error)
+    return problem.response()
+
+
+def log(problem: Problem, error: BaseException) -> None:
+    """Log what is behind a problem that is not the client's."""
     if problem.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.warning("%s: %s", problem.slug, error, exc_info=error)
-    return problem.response()
 
 
 def pointer(*path: str | int) -> str:

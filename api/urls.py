@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from api import auth, bulk, categories, expenses, handlers, history, imports, months, probes, runs, totals
+from api import auth, bulk, categories, expenses, handlers, history, imports, metrics, months, probes, runs, totals
 
 v1: list[URLPattern | URLResolver] = [
     path("auth/login/", auth.LoginView.as_view(), name="login"),
@@ -35,5 +35,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("livez", probes.livez, name="livez"),
     path("readyz", probes.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     re_path(r"^api(?:/.*)?$", handlers.no_such_path),
 ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from config import logs
 from config.settings import *  # noqa: F403 - the service's settings, but for what follows
-from config.settings import BASE_DIR, DATABASES, INSTALLED_APPS
+from config.settings import BASE_DIR, DATABASES, INSTALLED_APPS, LOG_FORMAT
 
 INSTALLED_APPS = [*INSTALLED_APPS, "benchmarks"]
 # It listens to the deletes of every model, which makes each of them load its rows: so only in a run of its own.
@@ -14,6 +15,7 @@ if COMPUTEDFIELDS:
     INSTALLED_APPS += ["computedfields", "benchmarks.computed"]
 SECRET_KEY = "for-benchmarks-only-" + "0" * 50
 RATE_LIMIT = None  # what is measured is how much it can answer
+LOGGING = logs.settings(LOG_FORMAT, "WARNING")  # a line a request would bury the table
 STATIC_ROOT = BASE_DIR / "build" / "bench-static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns where it is missing
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from config.workers import logger_class, on_exit, on_starting, post_fork, pre_fork  # noqa: F401 - gunicorn's names
+
 bind = os.environ.get("BIND") or "127.0.0.1:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = int(os.environ.get("THREADS") or 4)

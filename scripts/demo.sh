@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=config.settings
+export PYTHONUNBUFFERED=1 DJANGO_SETTINGS_MODULE=config.settings LOG_LEVEL="${LOG_LEVEL:-WARNING}"
 port="${PORT:-8000}"
 
 # The service wants a key of its own. Kept, so that who is logged in stays so.

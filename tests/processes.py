@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -30,6 +31,7 @@ def environment() -> dict[str, str]:
     return {
         **os.environ,
         "DATABASE_URL": url,
+        "LOG_FORMAT": "json",
         "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
@@ -80,13 +82,17 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def served(*options: str) -> Iterator[str]:
-    """Yield the address of the service, under gunicorn on the database of the running test."""
+def served(*options: str, log: IO[str] | None = None, **given: str) -> Iterator[str]:
+    """Yield the address of the service, under gunicorn on the database of the running test.
+
+    ``log`` is what it writes its standard error to, ``given`` more of its environment.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # The socket is handed over: a request waits in it until the service is there.
         number, address = listener.fileno(), "http://{}:{}".format(*listener.getsockname())
         command = [sys.executable, "-m", "gunicorn", "config.wsgi:application", f"--bind=fd://{number}", *options]
-        with subprocess.Popen(command, cwd=ROOT, env=environment(), pass_fds=[number]) as process:
+        env = {**environment(), **given}
+        with subprocess.Popen(command, cwd=ROOT, env=env, pass_fds=[number], stderr=log) as process:
             try:
                 urllib.request.urlopen(f"{address}/livez", timeout=PATIENCE).close()
                 yield address

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from knox.models import AuthToken
 
@@ -55,6 +59,16 @@ def test_expired_tokens_go_and_others_stay(owner: User) -> None:
     assert AuthToken.objects.count() == 2
 
 
+def test_expired_sessions_go_and_others_stay(owner: User) -> None:
+    for client in (Client(), Client()):
+        client.force_login(owner)
+    expired = Session.objects.all()[0]
+    aged(Session, "expire_date", 1, pk=expired.pk)
+    assert purge()["sessions"] == 1
+    assert Session.objects.exclude(pk=expired.pk).get()
+    assert Session.objects.count() == 1
+
+
 def run(kind: str, days: int, **values: Any) -> Run:
     at = timezone.now() - timedelta(days=days)
     given = {"totals": ExpenseTotals._meta.label, "state": Run.State.COMPLETE, "fingerprint": "f", **values}
@@ -75,6 +89,32 @@ def test_of_old_runs_those_stay_that_tell_how_the_totals_are() -> None:
     assert purge()["runs"] == 0
 
 
+def test_the_last_complete_verify_stays_for_what_it_found_is_told() -> None:
+    run("verify", 100, state=Run.State.INTERRUPTED)
+    run("verify", 101, drifted=3)
+    run("verify", 102, drifted=4)
+    assert purge()["runs"] == 1
+    assert runs.drifted(ExpenseTotals) == 3
+
+
+def test_a_dry_run_says_what_would_go_and_deletes_nothing(owner: User, new: dict[str, Any]) -> None:
+    client = client_of(owner)
+    post(client, new, "old")
+    Client().force_login(owner)
+    aged(IdempotencyKey, "created_at", 30)
+    aged(AuthToken, "expiry", 1)
+    aged(Session, "expire_date", 1)
+    run("verify", 100)
+    run("verify", 101)
+    kinds = (IdempotencyKey, AuthToken, Session, Run)
+    before = [model.objects.count() for model in kinds]
+    out = io.StringIO()
+    call_command("purge", "--dry-run", stdout=out)
+    assert out.getvalue() == "Would delete: 1 idempotency keys, 1 tokens, 1 sessions, 1 runs.\n"
+    assert [model.objects.count() for model in kinds] == before
+    assert purge() == {"idempotency_keys": 1, "tokens": 1, "sessions": 1, "runs": 1}
+
+
 def test_young_runs_stay(owner: User) -> None:
     call_command("verify_totals", stdout=io.StringIO())
     call_command("verify_totals", stdout=io.StringIO())
@@ -89,13 +129,16 @@ def test_many_go_in_several_transactions(owner: User) -> None:
         IdempotencyKey(user=owner, key=str(n), digest="", status=201, body="{}") for n in range(1001)
     )
     aged(IdempotencyKey, "created_at", 30)
-    assert purge()["idempotency_keys"] == 1001
+    with CaptureQueriesContext(connection) as queries:
+        assert purge()["idempotency_keys"] == 1001
+    deletes = [query["sql"] for query in queries if query["sql"].startswith("DELETE")]
+    assert len(deletes) == 3
 
 
 def test_it_says_what_went() -> None:
     out = io.StringIO()
     call_command("purge", stdout=out)
-    assert out.getvalue() == "Deleted: 0 idempotency keys, 0 tokens, 0 runs.\n"
+    assert out.getvalue() == "Deleted: 0 idempotency keys, 0 tokens, 0 sessions, 0 runs.\n"
 
 
 @pytest.mark.parametrize("days", ["0", "-1", "x"])

@@ -1,0 +1,79 @@
+"""How gunicorn logs, and where its workers keep their figures: what a configuration of gunicorn imports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from gunicorn.glogging import Logger
+from prometheus_client import values
+
+from config import logs
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_made: list[str] = []
+
+logs.configure()
+
+
+class LineLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Logs as the service does. The service tells of each request, so a log of access has to be asked for."""
+
+    def setup(self, cfg: Any) -> None:
+        """Set up gunicorn's own handlers with the service's format."""
+        super().setup(cfg)
+        line = logs.formatter(logs.chosen()[0])
+        for handler in [*self.error_log.handlers, *self.access_log.handlers]:
+            handler.setFormatter(line)
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> None:
+        """Log a request, without its query string."""
+        if self.access_log_enabled:
+            told = {
+                "method": environ.get("REQUEST_METHOD"),
+                "path": environ.get("PATH_INFO"),
+                "status": int(str(resp.status).split(maxsplit=1)[0]),
+                "bytes": getattr(resp, "sent", None),
+                "duration_ms": round(request_time.total_seconds() * 1000, 1),
+            }
+            self.access_log.info("access", extra=told)
+
+
+logger_class = LineLogger
+
+
+def on_starting(server: Any) -> None:
+    """Begin with an empty folder for the figures, which every worker writes to and ``/metrics`` adds up."""
+    if server.master_pid:
+        return  # it takes over from another master, whose workers still count
+    if folder := os.environ.get(FOLDER):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for old in Path(folder).glob("*.db"):
+            old.unlink()
+    else:
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix="metrics-")
+        _made.append(os.environ[FOLDER])
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give a worker the first number that no living one has."""
+    taken = {getattr(other, "number", None) for other in server.WORKERS.values()}
+    worker.number = next(number for number in count() if number not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let a worker go on with the file of the one it replaces, so that there are never more than workers at once."""
+    # The master's id tells the workers of two masters apart, while one takes over from the other.
+    identity = f"{server.pid}-{worker.number}"
+    values.ValueClass = values.MultiProcessValue(lambda: identity)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """Remove the folder, unless it was given, or is another master's by now."""
+    if not server.reexec_pid:
+        for folder in _made:
+            shutil.rmtree(folder, ignore_errors=True)

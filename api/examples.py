@@ -64,7 +64,22 @@ TOTALS = {
     "previous": None,
     "as_of": TIME,
     "verified_at": "2026-02-01T03:00:00Z",
+    "closed_months": ["2025-12"],
     "results": [TOTAL],
+}
+MONTH = {"month": "2025-12", "closed": True, "closed_at": TIME, "closed_by": 4, "closed_by_name": "clara"}
+OPENED = {**MONTH, "closed": False, "closed_at": None, "closed_by": None, "closed_by_name": None}
+SHOWN = ("owner", "category", "category_name", "amount", "currency", "spent_on", "status", "description")
+IMAGE = {name: EXPENSE[name] for name in SHOWN}
+WRITE = {
+    "at": TIME,
+    "kind": "changed",
+    "actor": 4,
+    "actor_name": "clara",
+    "via": f"PATCH /api/v1/expenses/{NEW_EXPENSE['id']}/",
+    "changed": ["status"],
+    "before": IMAGE,
+    "after": {**IMAGE, "status": "approved"},
 }
 
 
@@ -135,6 +150,10 @@ ANSWERED: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("/api/v1/expenses/{id}/", "get"): {JSON: EXPENSE},
     ("/api/v1/expenses/{id}/", "put"): {JSON: {**EXPENSE, **SECOND, "category": None, "category_name": None}},
     ("/api/v1/expenses/{id}/", "patch"): {JSON: {**EXPENSE, "status": "approved"}},
+    ("/api/v1/expenses/{id}/history/", "get"): {JSON: _page(WRITE)},
+    ("/api/v1/months/", "get"): {JSON: _page(MONTH)},
+    ("/api/v1/months/{month}/close/", "post"): {JSON: MONTH},
+    ("/api/v1/months/{month}/reopen/", "post"): {JSON: OPENED},
     ("/api/v1/totals/", "get"): {
         JSON: TOTALS,
         "text/csv": _csv(TOTAL, TOTAL.values()),

@@ -92,7 +92,7 @@ def test_the_deployment_check_is_clean_with_the_settings_of_the_page_and_not_wit
 
 @pytest.mark.once
 def test_the_page_tells_every_variable_and_no_other() -> None:
-    read = re.compile(r"(?:env\.\w+|number|whole|rate|environ\.get)\(\s*\"([A-Z_]+)\"")
+    read = re.compile(r"(?:env\.\w+|number|whole|rate|os\.environ\.get)\(\s*\"([A-Z_]+)\"")
     files = (ROOT / "config").glob("*.py")
     told = re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE)
     assert sorted(told) == sorted({name for file in files for name in read.findall(file.read_text())})

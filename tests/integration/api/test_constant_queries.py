@@ -90,6 +90,25 @@ def on_category(method: str, suffix: str = "", **members: Any) -> Prepare:
     return prepare
 
 
+def with_history(client: APIClient, rows: list[Expense]) -> Ask:
+    for row in rows:
+        Expense.objects.filter(pk=rows[0].pk).update(category=row.category_id)
+    return lambda: client.get(f"{EXPENSES}{rows[0].pk}/history/?page_size=1000")
+
+
+def on_month(action: str) -> Prepare:
+    def prepare(client: APIClient, rows: list[Expense]) -> Ask:
+        client.post("/api/v1/months/2050-01/reopen/")
+        for row in rows:
+            row.spent_on = dt.date(2050, 1, 1)
+        Expense.objects.bulk_update(rows, ["spent_on"])
+        if action == "reopen":
+            client.post("/api/v1/months/2050-01/close/")
+        return lambda: client.post(f"/api/v1/months/2050-01/{action}/")
+
+    return prepare
+
+
 def created(client: APIClient, rows: list[Expense]) -> Ask:
     return lambda: client.post(CATEGORIES, {"name": fresh("name")})
 
@@ -155,6 +174,10 @@ CASES: dict[tuple[str, str], Prepare] = {
     ("/api/v1/expenses/{id}/", "put"): of_one("put", amount="3.00", currency="EUR", spent_on="2026-03-01"),
     ("/api/v1/expenses/{id}/", "patch"): of_one("patch", amount="3.00"),
     ("/api/v1/expenses/{id}/", "delete"): of_one("delete"),
+    ("/api/v1/expenses/{id}/history/", "get"): with_history,
+    ("/api/v1/months/", "get"): get("/api/v1/months/?page_size=1000"),
+    ("/api/v1/months/{month}/close/", "post"): on_month("close"),
+    ("/api/v1/months/{month}/reopen/", "post"): on_month("reopen"),
     ("/api/v1/totals/", "get"): get(f"{TOTALS}?page_size=1000"),
     ("/api/v1/totals/rebuild/", "post"): run("rebuild"),
     ("/api/v1/totals/rebuild/{id}/", "get"): on_run("rebuild", "get"),

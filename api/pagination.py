@@ -8,13 +8,13 @@ from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
-from api.parameters import Parameter, integer, page_number
+from api.parameters import MAX_ID, Parameter, integer, page_number
 
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1000
 
 PARAMETERS = (
-    Parameter("page", page_number, "Number of the page, from 1.", {"type": "integer", "minimum": 1}),
+    Parameter("page", page_number, "Number of the page, from 1.", {"type": "integer", "minimum": 1, "maximum": MAX_ID}),
     Parameter(
         "page_size",
         integer(1, MAX_PAGE_SIZE),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 from typing import Any
 from urllib.parse import urlencode
 
 import schemathesis
+from schemathesis.generation.meta import TestPhase
 
 # What OpenAPI has no words for, by what the service says of it.
 BEYOND_THE_SCHEMA = {
@@ -65,13 +67,20 @@ def filter_case(ctx: Any, case: Any) -> bool:
 
 
 ORDINARY = os.environ["CONTRACT_USER"] != "superuser"
+# By the last word of the path before them.
+IDS: dict[str, list[Any]] = json.loads(os.environ["CONTRACT_IDS"])
 numbers = itertools.count()
 
 
 @schemathesis.hook
 def before_call(ctx: Any, case: Any, kwargs: Any) -> None:
-    """Put real values into every other request that the schema has."""
-    if case.meta is None or not case.meta.generation.mode.is_positive or next(numbers) % 2:
+    """Put real values into every other request that the schema has.
+
+    Not where requests build on each other, and bring the ids of what they have created themselves.
+    """
+    if case.meta is None or not case.meta.generation.mode.is_positive or case.meta.phase.name is TestPhase.STATEFUL:
+        return
+    if next(numbers) % 2:
         return
     for part in (case.query, *(case.body if isinstance(case.body, list) else [case.body])):
         if isinstance(part, dict):
@@ -79,6 +88,18 @@ def before_call(ctx: Any, case: Any, kwargs: Any) -> None:
             if "spent_on" in part or "amount" in part:  # an expense
                 part.pop("owner", None)
                 part["category"] = None
+    before, found, _after = case.operation.path.partition("/{id}/")
+    if found:
+        _lead_somewhere(case, IDS[before.rpartition("/")[2]])
+
+
+def _lead_somewhere(case: Any, ids: list[Any]) -> None:
+    """Give a request a real id: the first, or, where it makes away with what is there, one that is used no more."""
+    merges = case.operation.path.endswith("/merge/")
+    goes = merges or case.method.upper() == "DELETE"
+    case.path_parameters["id"] = ids.pop() if goes and len(ids) > 1 else ids[0]
+    if merges and isinstance(case.body, dict):
+        case.body["into"] = ids[0]
 
 
 @schemathesis.check

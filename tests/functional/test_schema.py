@@ -17,6 +17,7 @@ from knox.models import AuthToken
 from api import examples
 from expenses.models import Category, Expense, Status
 from tests.exactness import assert_totals_match
+from tests.integration.api.conftest import TOTALS, client_of
 from tests.processes import PATIENCE, ROOT, environment, served
 
 # Once, because it is about what is answered, not about how a database finds it.
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long, pytest.
 
 CONFIG = "tests/functional/schemathesis.toml"
 LOGIN: dict[str, Any] = examples.SENT["/api/v1/auth/login/", "post"][examples.JSON]
+RUNS = ("verify", "rebuild")
 WITHIN = 4 * PATIENCE
 
 
@@ -44,24 +46,32 @@ def users() -> dict[str, User]:
 
 def store(owners: list[User]) -> None:
     """Store something for every address to lead to."""
-    categories = [*(Category.objects.create(name=name) for name in ("Food", "Hotel", "Travel")), None]
+    categories = [*(Category.objects.create(name=f"Category {number}") for number in range(30)), None]
     Expense.objects.bulk_create(
         Expense(
             owner=owners[number % len(owners)],
-            category=categories[number % 4],
+            category=categories[-number % 4],
             amount=Decimal(number),
             currency=("EUR", "JPY")[number % 2],
             spent_on=dt.date(2026, 1 + number % 12, 1 + number % 28),
             status=Status.values[number % 5],
         )
-        for number in range(40)
+        for number in range(90)
     )
+
+
+def ids(user: User, superuser: User) -> dict[str, list[Any]]:
+    """Return ids that lead somewhere: of the user's expenses, of categories, of runs."""
+    runs = {kind: [client_of(superuser).post(f"{TOTALS}{kind}/")["Location"].split("/")[-2]] for kind in RUNS}
+    expenses = [str(key) for key in user.expenses.values_list("pk", flat=True)]
+    return {**runs, "expenses": expenses, "categories": list(Category.objects.values_list("pk", flat=True))}
 
 
 @pytest.mark.parametrize("user", ["superuser", "owner"])
 def test_schemathesis_finds_nothing(user: str, tmp_path: Path) -> None:
-    tokens = {name: token(who) for name, who in users().items()}
-    store(list(User.objects.filter(username__in=["root", "stranger", LOGIN["username"]])))
+    who = users()
+    tokens = {name: token(one) for name, one in who.items()}
+    store([who["superuser"], who["owner"], who["stranger"]])
     header = "Authorization"
     entries = [{"name": n, "fixedHeaders": [{"name": header, "value": f"Token {t}"}]} for n, t in tokens.items()]
     credentials = tmp_path / "users.json"
@@ -69,6 +79,7 @@ def test_schemathesis_finds_nothing(user: str, tmp_path: Path) -> None:
     told = {
         "CONTRACT_USER": user,
         "CONTRACT_USERS": str(credentials),
+        "CONTRACT_IDS": json.dumps(ids(who[user], who["superuser"])),
         "LOGOUT_TOKEN": tokens["leaver"],
         "LOGOUT_ALL_TOKEN": tokens["leaver_everywhere"],
     }

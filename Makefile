@@ -34,11 +34,12 @@ coverage: $(VENV)/test.stamp ## Run the suite and fail where a line or branch of
 bench: $(VENV)/bench.stamp ## Measure what the engine costs and saves; QUICK=1 takes two minutes.
 	@exec $(PY) -m benchmarks.run $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
-check: $(VENV)/check.stamp ## Lint, check formatting, types and import contracts.
+check: $(VENV)/check.stamp ## Lint, check formatting, types and import contracts, audit dependencies.
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports --no-cache
+	$(PY) scripts/audit.py
 
 format: $(VENV)/check.stamp ## Format the code and apply the fixes that are safe.
 	$(PY) -m ruff check --fix-only .

@@ -14,7 +14,6 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.utils import timezone
 
 from aggregates.models import Run
-from benchmarks.models import Kept
 from expenses.models import Category, Expense, ExpenseTotals, Status
 
 MONTHS = [dt.date(year, month, 1) for year in (2024, 2025) for month in range(1, 13)]
@@ -249,7 +248,7 @@ def _execute(sql: str, params: Iterable[Any] = ()) -> None:
 
 def model(name: str) -> type[models.Model]:
     """Return a measured model by its name: ``expense``, ``plain``, ``naive``, ``triggered``."""
-    return Kept if name == "expense" else apps.get_model("benchmarks", name)
+    return apps.get_model("expenses", "kept") if name == "expense" else apps.get_model("benchmarks", name)
 
 
 def now() -> dt.datetime:

@@ -8,7 +8,6 @@ from typing import Any
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import reverse
 
 POLICY: dict[str, list[str]] = {
     "default-src": [NONE],
@@ -22,9 +21,10 @@ POLICY: dict[str, list[str]] = {
     "base-uri": [NONE],
 }
 # No page runs a script that is written in it, which is what injected ones are.
+# By the name of an application or of an address.
 ADDED: dict[str, dict[str, list[str]]] = {
     # The admin's theme evaluates the expressions in its attributes (Alpine), and has its colours in the page.
-    "admin:index": {"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]},
+    "admin": {"script-src": [UNSAFE_EVAL], "style-src": [UNSAFE_INLINE]},
     # Swagger UI has styles in the page.
     "docs": {"style-src": [UNSAFE_INLINE]},
 }
@@ -41,8 +41,6 @@ class PolicyMiddleware(CSPMiddleware):
     ) -> PolicyParts:
         """Return the parts of the policy for this answer."""
         parts = super().get_policy_parts(request, response, report_only)
-        added: dict[str, Any] = {}
-        for name, directives in ADDED.items():
-            if request.path.startswith(reverse(name)):
-                added = directives
+        page = request.resolver_match
+        added: dict[str, Any] = ADDED.get(page.app_name or page.url_name or "", {}) if page else {}
         return replace(parts, update={**added, **(parts.update or {})})

@@ -31,9 +31,8 @@ PLACES = {"/srv/expenses/.venv/bin/python": sys.executable, ".venv/bin/python": 
 
 def here(text: str) -> str:
     """Return a text of the page with the places of this machine."""
-    for there, place in PLACES.items():
-        text = text.replace(there, str(place))
-    return text
+    # At once: a place of this machine may hold what another one is called on the page.
+    return re.sub("|".join(map(re.escape, PLACES)), lambda found: str(PLACES[found[0]]), text)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ class MonthAdmin(ModelAdmin):  # type: ignore[misc]
 
     form = MonthForm
     fields = ("month",)
-    list_display = ("name", "closed", "closed_at", "closed_by")
+    list_display = ("name", "state", "closed_at", "closed_by")
     list_display_links = None
     list_select_related = ("closed_by",)
     list_filter = (("closed_at", admin.EmptyFieldListFilter),)
@@ -107,10 +107,10 @@ class MonthAdmin(ModelAdmin):  # type: ignore[misc]
         """Return the month as it is written."""
         return str(month)
 
-    @admin.display(description="closed", boolean=True)
-    def closed(self, month: Month) -> bool:
-        """Return whether it is closed."""
-        return month.is_closed
+    @admin.display(description="state", ordering="closed_at")
+    def state(self, month: Month) -> str:
+        """Return whether expenses may be written in it."""
+        return "closed" if month.is_closed else "open"
 
     @admin.action(description="Close the selected months", permissions=["close"])
     def close(self, request: HttpRequest, queryset: QuerySet[Month]) -> None:

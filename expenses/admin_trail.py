@@ -7,7 +7,7 @@ from typing import Any
 from auditlog.admin import LogEntryAdmin
 from auditlog.models import LogEntry
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin
 
 from expenses import currencies
 from expenses.admin_base import LongListAdmin, ReadOnly, only_own
-from expenses.models import ExpenseImage, ExpenseWrite
+from expenses.models import Category, ExpenseImage, ExpenseWrite
 
 admin.site.unregister(LogEntry)
 
@@ -57,7 +57,7 @@ class ExpenseImageAdmin(ReadOnly, LongListAdmin):
     """Expenses as they were before and after each write, the latest first."""
 
     list_display = (
-        "at", "who", "via", "moment", "owner_name", "category_id",
+        "at", "who", "via", "moment", "owner_name", "category",
         "money", "currency", "spent_on", "status", "description",
     )  # fmt: skip
     list_select_related = ("write", "owner")
@@ -68,7 +68,9 @@ class ExpenseImageAdmin(ReadOnly, LongListAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ExpenseImage]:
         """Return what the user may see."""
-        return only_own(super().get_queryset(request), request)
+        named = Category.objects.filter(pk=OuterRef("category_id")).values("name")
+        found: QuerySet[ExpenseImage] = only_own(super().get_queryset(request), request)
+        return found.annotate(category_name=Subquery(named))
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Allow what links here ask for."""
@@ -98,6 +100,13 @@ class ExpenseImageAdmin(ReadOnly, LongListAdmin):
     def owner_name(self, image: ExpenseImage) -> str:
         """Return the owner, who may be gone."""
         return str(image.owner) if image.owner else f"{image.owner_id} (deleted)"
+
+    @admin.display(description="category")
+    def category(self, image: Any) -> str:
+        """Return the category, which may be gone."""
+        if image.category_id is None:
+            return "–"
+        return image.category_name or f"{image.category_id} (deleted)"
 
     @admin.display(description="amount", ordering="amount")
     def money(self, image: ExpenseImage) -> str:

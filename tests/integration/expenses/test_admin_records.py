@@ -48,7 +48,7 @@ def test_a_month_is_closed_and_opened_again(admin_client: Client, owner: User) -
     expense(owner)
     answer = admin_client.post(f"{MONTHS}add/", {"month": "2026-02"}, follow=True)
     assert answer.status_code == 200
-    assert [row[1] for row in rows(admin_client, MONTHS)] == ["2026-02", "2026-01"]
+    assert [row[1:3] for row in rows(admin_client, MONTHS)] == [["2026-02", "closed"], ["2026-01", "open"]]
     assert [str(month) for month in Month.objects.filter(closed_at__isnull=False)] == ["2026-02"]
     answer = admin_client.post(
         MONTHS, {"action": "close", "_selected_action": ["2026-01-01", "2026-02-01"]}, follow=True
@@ -123,6 +123,21 @@ def test_the_history_of_an_expense_shows_every_write(admin_client: Client, owner
     assert found[0][2] == f"POST {EXPENSES}{row.pk}/delete/"
     writes = rows(admin_client, WRITES)
     assert [cells[1] for cells in writes] == ["Deleted", "Changed", "Created", "Created"]
+
+
+def test_categories_are_named_in_the_trail_as_long_as_they_are_there(admin_client: Client, owner: User) -> None:
+    category = Category.objects.create(name="Travel")
+    key = category.pk
+    expense(owner, category=category)
+    assert [cells[5] for cells in rows(admin_client, IMAGES)] == ["Travel"]
+    category.delete()
+    assert {cells[5] for cells in rows(admin_client, IMAGES)} == {f"{key} (deleted)", "–"}
+
+
+def test_a_login_without_a_page_in_mind_leads_to_the_admin() -> None:
+    User.objects.create_superuser("root", password="correct horse")
+    answer = Client().post("/admin/login/", {"username": "root", "password": "correct horse"})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
 
 
 def test_the_trail_of_an_owner_who_is_gone_is_kept(admin_client: Client, owner: User) -> None:

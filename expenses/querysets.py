@@ -82,7 +82,7 @@ class ExpenseQuerySet(TrackedQuerySet[M]):
                     record.after(self._of(keys))
                 return created
 
-        if historical.is_historical(self.model):
+        if not self._is_recorded():
             return insert(objs, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields)
         return transactions.run(operation, using=self.db)
 

@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.django_db(transaction=True),
     pytest.mark.row_locks,
+    pytest.mark.usefixtures("engine_alone"),
 ]
 
 # Read and lock, write, read again and add the delta, commit; on PostgreSQL the first two are one.

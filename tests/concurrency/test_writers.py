@@ -19,7 +19,7 @@ from expenses.models import Category, Expense, ExpenseTotals
 from tests.concurrency.threads import Gate, stopping_before, together
 from tests.exactness import assert_totals_match
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("engine_alone")]
 
 
 @pytest.fixture

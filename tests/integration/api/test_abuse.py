@@ -33,6 +33,7 @@ STRANGER = "test_expenses.test_somebody_elses_expense_answers_like_one_that_neve
 ORDINARY_USER = "test_runs.test_an_ordinary_user_is_403_and_somebody_unknown_401"
 FORMULA = "test_totals.test_text_that_a_spreadsheet_takes_for_a_formula_is_quoted_in_csv"
 IDEMPOTENCY = "test_idempotency"
+KEY = "test_deployment.test_the_service_refuses_to_start_on_a_weak_key"
 
 CASES: dict[str, dict[str, tuple[str, Any]]] = {
     "Amount": {
@@ -171,6 +172,43 @@ CASES: dict[str, dict[str, tuple[str, Any]]] = {
         "replay of many rows": (f"{IDEMPOTENCY}.test_a_replay_of_many_rows_gets_the_same_response", ANY),
         "many rows at once": (f"{IDEMPOTENCY}.test_many_rows_sent_twice_at_once_are_stored_once", ANY),
     },
+    "Rates": {
+        "burst": ("test_rates.test_a_burst_of_a_user_is_429_with_retry_after", ANY),
+        "the 11th wrong password by account": (
+            "test_lockout.test_the_11th_wrong_password_for_an_account_is_429_wherever_it_comes_from",
+            ANY,
+        ),
+        "the 11th wrong password by address": (
+            "test_lockout.test_the_11th_wrong_password_from_an_address_is_429_whatever_the_account",
+            ANY,
+        ),
+        "the same text for unknown users": (
+            "test_lockout.test_accounts_that_are_there_and_those_that_are_not_get_the_same_answers",
+            ANY,
+        ),
+        "the same timing for unknown users": (
+            "test_lockout.test_as_much_is_computed_for_accounts_that_are_not_there",
+            ANY,
+        ),
+    },
+    "Deployment": {
+        "missing SECRET_KEY": (KEY, None),
+        "short SECRET_KEY": (KEY, "short"),
+        "django-insecure- SECRET_KEY": (KEY, "django-insecure-" + "0123456789" * 5),
+        "a weak SECRET_KEY under gunicorn": (
+            "test_deployment.test_gunicorn_starts_with_a_strong_key_and_not_without",
+            ANY,
+        ),
+        "any weak SECRET_KEY": ("test_production.test_a_weak_key_is_refused", ANY),
+        "check --deploy": (
+            "test_deployment.test_the_deployment_check_is_clean_with_the_settings_of_the_page_and_not_without",
+            ANY,
+        ),
+        "logs are JSON, one line an event": ("test_operations.test_every_line_is_json_with_id_user_and_status", ANY),
+        "logs are escaped": ("test_operations.test_nothing_that_a_client_sends_makes_a_line_of_its_own", ANY),
+        "logs without secrets": ("test_operations.test_no_secret_is_logged", ANY),
+        "a dependency audit": ("test_audit.test_what_is_vulnerable_is_named_with_what_mends_it", ANY),
+    },
     "Exports": {
         **{f"a cell that starts with {start!r}": (FORMULA, start) for start in ("=", "+", "-", "@", "\t", "\r")},
         "amounts stay numbers": (FORMULA, "-"),
@@ -178,7 +216,13 @@ CASES: dict[str, dict[str, tuple[str, Any]]] = {
         "<script> in the admin": ("test_markup.test_markup_is_text_on_every_page_of_the_admin", ANY),
     },
 }
-PACKAGES = {"test_markup": "tests.integration.expenses"}
+PACKAGES = {
+    "test_markup": "tests.integration.expenses",
+    "test_deployment": "tests.functional",
+    "test_operations": "tests.functional",
+    "test_production": "tests.unit.config",
+    "test_audit": "tests.unit.scripts",
+}
 
 
 def held(case: tuple[str, Any]) -> bool:

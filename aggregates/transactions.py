@@ -17,8 +17,9 @@ T = TypeVar("T")
 
 # serialization_failure, deadlock_detected, lock_not_available
 POSTGRESQL_CONFLICTS = frozenset({"40001", "40P01", "55P03"})
-# ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT, ER_CHECKREAD (record changed since last read)
-MYSQL_CONFLICTS = frozenset({1213, 1205, 1020})
+# ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT, ER_CHECKREAD (record changed since last read), ER_AUTOINC_READ_FAILED
+# (a deadlock over the counter of AUTO_INCREMENT)
+MYSQL_CONFLICTS = frozenset({1213, 1205, 1020, 1467})
 FIRST_PAUSE = 0.005  # seconds; doubles with each attempt
 LONGEST_PAUSE = 0.5
 

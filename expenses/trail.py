@@ -50,9 +50,33 @@ class ExpenseWrite(models.Model):
         return f"{self.expenses} {self.kind} by {self.actor_name or self.via} at {self.at:%Y-%m-%d %H:%M:%S}"
 
 
+class RandomId(models.Func):
+    """A random UUID, made by the database for each row that it copies.
+
+    Not a number from a counter: on MariaDB whoever copies rows has the table's counter alone until the
+    statement ends, and all writers would wait for one who waits for a row.
+    """
+
+    output_field = models.UUIDField()
+    template = "%(function)s"
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Compile for PostgreSQL."""
+        return self.as_sql(compiler, connection, function="gen_random_uuid()", **context)
+
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Compile for MariaDB."""
+        return self.as_sql(compiler, connection, function="UUID()", **context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Compile for SQLite, where Django stores the digits alone."""
+        return self.as_sql(compiler, connection, function="LOWER(HEX(RANDOMBLOB(16)))", **context)
+
+
 class ExpenseImage(models.Model):
     """An expense as it was before a write, or after it."""
 
+    id = models.UUIDField(primary_key=True, editable=False, db_default=RandomId())
     write = models.ForeignKey(
         ExpenseWrite, editable=False, on_delete=models.CASCADE, related_name="images", db_constraint=False
     )

@@ -3,6 +3,7 @@
 import aggregates.fields
 import django.db.models.deletion
 import expenses.querysets
+import expenses.trail
 import uuid_utils.compat
 from django.conf import settings
 from django.db import migrations, models
@@ -40,7 +41,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ExpenseImage',
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('id', models.UUIDField(db_default=expenses.trail.RandomId(), editable=False, primary_key=True, serialize=False)),
                 ('after', models.BooleanField(editable=False)),
                 ('expense', models.UUIDField(db_index=True, editable=False, help_text='Its id; it may be gone.')),
                 ('category_id', models.BigIntegerField(editable=False, null=True)),

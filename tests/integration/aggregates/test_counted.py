@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 import aggregates
-from aggregates import registry, steps, transactions
+from aggregates import ledger, registry, steps, transactions
 from aggregates.exceptions import ConcurrentInsert, TotalOutOfRange
 from aggregates.fields import MAX_VALUE
 from aggregates.models import Run
@@ -86,6 +86,18 @@ def test_what_was_rolled_back_or_met_no_row_is_not_told() -> None:
         Ticket.objects.filter(gate="z").delete()
         Ticket.objects.none().update(price=2)
     assert told == []
+
+
+def test_where_nobody_listens_nothing_is_kept_until_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(totals_applied, "receivers", [])
+    totals_applied.sender_receivers_cache.clear()
+    try:
+        with transaction.atomic():
+            Ticket.objects.create(gate="a", price=1)
+            assert not ledger.of("default").applier._changed
+    finally:
+        totals_applied.sender_receivers_cache.clear()
+    assert_exact()
 
 
 def test_each_further_try_is_told_with_its_cause() -> None:

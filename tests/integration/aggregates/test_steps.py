@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 import aggregates
@@ -280,6 +280,21 @@ def raising(error: BaseException) -> Callable[[], None]:
         raise error
 
     return fail
+
+
+@pytest.mark.parametrize("error", [OperationalError("the connection is closed"), ValueError("a mistake")])
+def test_a_step_in_a_transaction_that_is_lost_stores_nothing_more(tickets: None, amid: Any, error: Exception) -> None:
+    run = begin(Run.Kind.VERIFY)
+
+    def fail() -> None:
+        transaction.set_rollback(True)
+        raise error
+
+    amid(fail)
+    with pytest.raises(type(error)), transaction.atomic():
+        step(run)
+    run.refresh_from_db()
+    assert (run.state, run.chunks_done, run.worker, run.error) == (Run.State.RUNNING, 0, None, "")
 
 
 def test_a_chunk_that_was_broken_off_is_counted_once(tickets: None, amid: Any) -> None:

@@ -27,6 +27,7 @@ CONFLICTS = {
     "a deadlock of MariaDB": database_error(1213, "Deadlock found"),
     "a lock timeout of MariaDB": database_error(1205, "Lock wait timeout exceeded"),
     "a record changed of MariaDB": database_error(1020, "Record has changed since last read"),
+    "a deadlock over a counter of MariaDB": database_error(1467, "Failed to read auto-increment value"),
     "a busy SQLite": database_error("database is locked", sqlite_errorname="SQLITE_BUSY"),
     "a stale snapshot of SQLite": database_error("database is locked", sqlite_errorname="SQLITE_BUSY_SNAPSHOT"),
     "an insert of the same key": ConcurrentInsert(),

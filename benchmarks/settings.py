@@ -14,7 +14,7 @@ COMPUTEDFIELDS = "BENCH_COMPUTEDFIELDS" in os.environ
 if COMPUTEDFIELDS:
     INSTALLED_APPS += ["computedfields", "benchmarks.computed"]
 SECRET_KEY = "for-benchmarks-only-" + "0" * 50
-RATE_LIMIT = None  # what is measured is how much it can answer
+SERVED_RATE_LIMIT = None  # what is measured is how much it can answer
 LOGGING = logs.settings(LOG_FORMAT, "WARNING")  # a line a request would bury the table
 STATIC_ROOT = BASE_DIR / "build" / "bench-static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns where it is missing

@@ -19,7 +19,7 @@ ADVICE = (
 
 
 def prepare() -> None:
-    """Refuse settings that are not safe to serve with, and bound how long the database is waited for.
+    """Refuse settings that are not safe to serve with, bound how long the database is waited for, limit clients.
 
     Called by the entry points of a server, before anything is connected. Raises ImproperlyConfigured.
     """
@@ -27,6 +27,7 @@ def prepare() -> None:
         refuse_weak_key(settings.SECRET_KEY)
     for database in settings.DATABASES.values():
         databases.limit_waits(database)
+    settings.RATE_LIMIT = settings.SERVED_RATE_LIMIT
     settings.AGGREGATES = {**databases.retries(), **getattr(settings, "AGGREGATES", {})}
 
 

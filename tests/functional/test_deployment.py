@@ -68,6 +68,21 @@ def test_gunicorn_starts_with_a_strong_key_and_not_without() -> None:
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(
+    ("begin", "given", "limit"),
+    [
+        ("import config.wsgi", {}, "(1200, 60)"),
+        ("import config.asgi", {"RATE_LIMIT": "5/s"}, "(5, 1)"),
+        ("import config.wsgi", {"RATE_LIMIT": ""}, "None"),
+        ("import os; os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings')", {}, "None"),
+    ],
+)
+def test_a_server_limits_its_clients_and_nothing_else_does(begin: str, given: dict[str, str], limit: str) -> None:
+    tell = f"{begin}; from django.conf import settings; print(settings.RATE_LIMIT)"
+    assert ran(sys.executable, "-c", tell, env=bare(SECRET_KEY=KEY, **given)).stdout == f"{limit}\n"
+
+
+@pytest.mark.once
 def test_a_pool_beside_kept_connections_is_refused() -> None:
     env = bare(SECRET_KEY=KEY, POOL_SIZE="2", DATABASE_URL="postgres://a@127.0.0.1/a?conn_max_age=60")
     refused = ran(sys.executable, "-c", "import config.wsgi", env=env)

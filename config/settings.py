@@ -159,7 +159,9 @@ AXES_VERBOSE = False
 
 # Requests of one user, or of one address without a user; empty for any number: see api/throttles.py.
 SERVED_RATE_LIMIT = rate("RATE_LIMIT", "1200/min")
-RATE_LIMIT = None  # until a server begins, see config/production.py: nothing else has clients to be counted
+RATE_LIMIT: tuple[int, int] | None = (
+    None  # until a server begins, see config/production.py: nothing else has clients to be counted
+)
 # Where requests are counted: a file that the workers of one machine share, unless CACHE_URL names another cache.
 CACHES = {
     "default": env.cache("CACHE_URL")

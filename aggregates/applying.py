@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from aggregates import deltas, store, transactions
+from aggregates.capture import Captured
 from aggregates.definitions import Definition
 from aggregates.exceptions import TotalOutOfRange
 from aggregates.keys import home
@@ -38,6 +39,13 @@ class Applier:
             self._pending.append((self._log.moment(), definition, delta))
         elif delta:
             self.changed(definition, store.apply(definition, self._using, delta))
+
+    def take(self, definition: Definition, captured: Captured) -> None:
+        """Apply what a set write changed, or note that its own statement has."""
+        if captured.delta is not None:
+            self.apply(definition, captured.delta)
+        elif captured.rows:
+            self.changed(definition, captured.keys)
 
     @property
     def holds_back(self) -> bool:

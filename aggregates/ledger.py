@@ -166,9 +166,7 @@ class Ledger:
         """Lock rows that are about to be deleted; return what of them the totals hold from now on."""
         if self.applier.holds_back or not capture.can_take(scope, self.using):
             return images.lock(scope, self.using, keys).image
-        captured = capture.take(scope, self.using, keys)
-        if captured.rows:
-            self.applier.changed(scope.definition, captured.keys)
+        self.applier.take(scope.definition, capture.take(scope, self.using, keys))
         return {}
 
     # Set writes: one call opens and closes.
@@ -199,10 +197,7 @@ class Ledger:
             for other in open_:
                 other.settle(other.stored())
             captured = write(not self.applier.holds_back)
-            if captured.delta is not None:
-                self.applier.apply(scope.definition, captured.delta)
-            elif captured.rows:
-                self.applier.changed(scope.definition, captured.keys)
+            self.applier.take(scope.definition, captured)
             for other in open_:
                 other.account(other.stored())
         return captured.rows

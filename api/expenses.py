@@ -187,7 +187,7 @@ class ExpenseView(PrivateView, GenericAPIView[Expense]):
         parameters=[IF_MATCH, IF_NONE_MATCH],
         responses={200: ExpenseSerializer, 201: OpenApiResponse(ExpenseSerializer, "It is new.")},
     )
-    def put(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
+    def put(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 - as above
         """Create the expense with this id, or replace it."""
         parameters.read(request.query_params, ())
         data = body(request)
@@ -199,7 +199,7 @@ class ExpenseView(PrivateView, GenericAPIView[Expense]):
         return expense_writes.run(operation).response()
 
     @extend_schema(parameters=[IF_MATCH])
-    def patch(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
+    def patch(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 - as above
         """Change the members given."""
         parameters.read(request.query_params, ())
         data = body(request)
@@ -211,7 +211,7 @@ class ExpenseView(PrivateView, GenericAPIView[Expense]):
         return expense_writes.run(operation).response()
 
     @extend_schema(parameters=[IF_MATCH], responses={204: None})
-    def delete(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
+    def delete(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 - as above
         """Delete the expense."""
         parameters.read(request.query_params, ())
         expense_writes.run(lambda: expense_writes.delete(id, request.user, self._as_expected))

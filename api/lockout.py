@@ -25,7 +25,7 @@ from api.problems import Problem
 TEXT = "Too many wrong passwords for this account or from this address: wait, then try again."
 
 
-class Guard(AxesStandaloneBackend):  # type: ignore[misc]  # untyped
+class Guard(AxesStandaloneBackend):  # type: ignore[misc]  # django-axes has no types
     """Turns away who is locked out, before a password is looked at."""
 
     def authenticate(
@@ -36,7 +36,7 @@ class Guard(AxesStandaloneBackend):  # type: ignore[misc]  # untyped
             super().authenticate(request, username=username, password=password, **more)
 
 
-class Attempts(AxesDatabaseHandler):  # type: ignore[misc]  # untyped
+class Attempts(AxesDatabaseHandler):  # type: ignore[misc]  # django-axes has no types
     """Counts by account and by address; a success forgives the account, and not the address the others."""
 
     def filter_user_attempts(self, request: Any, credentials: Mapping[str, Any] | None = None) -> list[Any]:

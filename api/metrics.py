@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -86,7 +86,7 @@ def _counted() -> CollectorRegistry:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     everything = CollectorRegistry()
-    MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(everything)  # type: ignore[no-untyped-call]  # the library leaves it so
     return everything
 
 
@@ -96,7 +96,7 @@ class TotalsCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the figures; where the database is away, only that it is."""
         try:
-            found = [_drifted(), _verified(), _runs()]
+            found = [_drifted(), _clean_verify_age(), _runs()]
         except (DatabaseError, InterfaceError):
             found = []
         yield GaugeMetricFamily("totals_database_up", "Whether the database answered.", value=bool(found))
@@ -105,21 +105,26 @@ class TotalsCollector(Collector):
 
 def _drifted() -> GaugeMetricFamily:
     told = "Buckets that the last complete verify found to differ from their source rows."
-    family = GaugeMetricFamily("totals_drifted_buckets", told, labels=["totals"])
-    for definition in registry.definitions():
-        drifted = runs.drifted(definition.totals, using=router.db_for_write(definition.totals))
-        if drifted is not None:
-            family.add_metric([definition.label], drifted)
-    return family
+    return _of_each("totals_drifted_buckets", told, runs.drifted)
 
 
-def _verified() -> GaugeMetricFamily:
+def _clean_verify_age() -> GaugeMetricFamily:
     told = "Seconds since the last complete verify began that found no drift."
-    family = GaugeMetricFamily("totals_clean_verify_age_seconds", told, labels=["totals"])
+    return _of_each("totals_clean_verify_age_seconds", told, _seconds_since_verified)
+
+
+def _seconds_since_verified(totals: type[models.Model], *, using: str) -> float | None:
+    verified_at = runs.verified_at(totals, using=using)
+    return None if verified_at is None else (timezone.now() - verified_at).total_seconds()
+
+
+def _of_each(name: str, told: str, figure: Callable[..., float | None]) -> GaugeMetricFamily:
+    """Return a gauge with a figure of each totals model, but those that have none yet."""
+    family = GaugeMetricFamily(name, told, labels=["totals"])
     for definition in registry.definitions():
-        verified_at = runs.verified_at(definition.totals, using=router.db_for_write(definition.totals))
-        if verified_at is not None:
-            family.add_metric([definition.label], (timezone.now() - verified_at).total_seconds())
+        value = figure(definition.totals, using=router.db_for_write(definition.totals))
+        if value is not None:
+            family.add_metric([definition.label], value)
     return family
 
 

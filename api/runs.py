@@ -181,14 +181,14 @@ class RebuildRunView(PrivateView):
         return Response(self.shown(self._run(id), request))
 
     @extend_schema(operation_id="totals_rebuild_run_step", request=None, responses=REBUILDS)
-    def post(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
+    def post(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 - as above
         """Go on with the run for some seconds. 409 while another request does, and where it failed or was cancelled."""
         parameters.read(request.query_params, ())
         run = _stepped(self._run(id), request)
         return _answer(run, self.shown(run, request), request)
 
     @extend_schema(operation_id="totals_rebuild_run_cancel", responses={204: None})
-    def delete(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002
+    def delete(self, request: Request, id: uuid.UUID) -> Response:  # noqa: A002 - as above
         """Cancel the run. What it corrected stays."""
         parameters.read(request.query_params, ())
         with _refusals(request):

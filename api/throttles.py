@@ -36,7 +36,7 @@ class ClientThrottle(BaseThrottle):
         period = int(now // seconds)
         try:
             count = _counted(f"rate:{client}:{seconds}:{period}", seconds)
-        except Exception:
+        except Exception:  # each cache has errors of its own, and none of them is a reason not to serve
             logger.warning("Requests are not counted: the cache cannot be used.", exc_info=True)
             return True
         self.seconds_left = math.ceil((period + 1) * seconds - now)

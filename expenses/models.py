@@ -131,19 +131,19 @@ class Expense(Tracked):
         using = using or router.db_for_write(self.__class__, instance=self)
         with trail.recording(using) as record:
             if not self._inserts:
-                record.before_one(Expense, self.pk)
+                record.before_one(self)
             updated = super()._save_table(raw, cls, force_insert, force_update, using, update_fields)
-            record.after_one(Expense, self.pk)
+            record.after_one(self)
             return updated
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:  # noqa: FBT001, FBT002 - Django's signature
-        """Delete the row and take it out of its totals in one transaction."""
+        """Delete the row, record that, and take it out of its totals, in one transaction."""
         using = using or router.db_for_write(self.__class__, instance=self)
         delete = super().delete
 
         def operation() -> tuple[int, dict[str, int]]:
             with trail.recording(using) as record:
-                record.before_one(Expense, self.pk)
+                record.before_one(self)
                 return delete(using=using, keep_parents=keep_parents)
 
         return transactions.run(operation, using=using)

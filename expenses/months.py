@@ -84,51 +84,45 @@ def hold(days: Iterable[dt.date], using: str = DEFAULT_DB_ALIAS) -> frozenset[dt
     wanted = {of(day) for day in days}
     held = _shared(wanted, using)
     if missing := wanted - {month.first_day for month in held}:
-        Month.objects.using(using).bulk_create(
-            [Month(first_day=first_day) for first_day in sorted(missing)], ignore_conflicts=True
-        )
+        _add(sorted(missing), using)
         held += _shared(missing, using)
     return frozenset(month.first_day for month in held if month.is_closed)
 
 
 def require_open(days: Iterable[dt.date], using: str = DEFAULT_DB_ALIAS) -> None:
     """Hold the months of these days; raise MonthClosed where some are closed."""
-    if closed := hold(days, using):
-        raise MonthClosed(closed)
+    if found := hold(days, using):
+        raise MonthClosed(found)
 
 
 def close(first_day: dt.date, user: Any, now: dt.datetime, using: str = DEFAULT_DB_ALIAS) -> tuple[Month, bool]:
     """Close a month once its writers are done; return it, and whether it was open."""
-
-    def operation() -> tuple[Month, bool]:
-        month = _alone(first_day, using)
-        if month.is_closed:
-            return month, False
-        month.closed_at, month.closed_by = now, user
-        month.save(using=using)
-        return month, True
-
-    return transactions.run(operation, using=using)
+    return _change(first_day, using, closed_at=now, closed_by=user)
 
 
 def reopen(first_day: dt.date, using: str = DEFAULT_DB_ALIAS) -> tuple[Month, bool]:
     """Open a month again; return it, and whether it was closed."""
+    return _change(first_day, using, closed_at=None, closed_by=None)
+
+
+def _change(first_day: dt.date, using: str, *, closed_at: dt.datetime | None, closed_by: Any) -> tuple[Month, bool]:
+    """Close or open a month, unless it is so already; return it, and whether it was changed."""
 
     def operation() -> tuple[Month, bool]:
-        month = _alone(first_day, using)
-        if not month.is_closed:
+        _add([first_day], using)
+        month = Month.objects.using(using).select_for_update().get(pk=first_day)
+        if month.is_closed == (closed_at is not None):
             return month, False
-        month.closed_at = month.closed_by = None
+        month.closed_at, month.closed_by = closed_at, closed_by
         month.save(using=using)
         return month, True
 
     return transactions.run(operation, using=using)
 
 
-def _alone(first_day: dt.date, using: str) -> Month:
-    months = Month.objects.using(using)
-    months.bulk_create([Month(first_day=first_day)], ignore_conflicts=True)
-    return months.select_for_update().get(pk=first_day)
+def _add(first_days: Iterable[dt.date], using: str) -> None:
+    """Insert the rows of these months, but those that are there."""
+    Month.objects.using(using).bulk_create([Month(first_day=day) for day in first_days], ignore_conflicts=True)
 
 
 def _shared(first_days: Collection[dt.date], using: str) -> list[Month]:

@@ -123,13 +123,13 @@ class Recording:
         """Take the images of rows as they are now."""
         self._after += self._copy(rows, after=True)
 
-    def before_one(self, source: type[models.Model], key: Any) -> None:
-        """Lock the row with that key and take its image, if there is one."""
-        self._before += self._copy_one(source, key, after=False)
+    def before_one(self, expense: models.Model) -> None:
+        """Lock the stored row of an expense and take its image, if there is one."""
+        self._before += self._copy_one(expense, after=False)
 
-    def after_one(self, source: type[models.Model], key: Any) -> None:
-        """Take the image of the row with that key."""
-        self._after += self._copy_one(source, key, after=True)
+    def after_one(self, expense: models.Model) -> None:
+        """Take the image of the stored row of an expense."""
+        self._after += self._copy_one(expense, after=True)
 
     def end(self) -> None:
         """Record who wrote, if anything was written; raise MonthClosed where a month is closed."""
@@ -175,7 +175,7 @@ class Recording:
             return 0
         return self._insert(text, params)
 
-    def _copy_one(self, source: type[models.Model], key: Any, *, after: bool) -> int:
+    def _copy_one(self, expense: models.Model, *, after: bool) -> int:
         """Do the same for one row. Django has nothing to compile here: that took longer than running it."""
         connection = connections[self._using]
         quote = connection.ops.quote_name
@@ -183,8 +183,8 @@ class Recording:
         locked = " FOR UPDATE" if connection.features.has_select_for_update and not after else ""
         uuid = models.UUIDField().get_db_prep_value
         return self._insert(
-            f"SELECT %s, %s, {columns} FROM {quote(source._meta.db_table)} WHERE id = %s{locked}",  # noqa: S608 - names of ours
-            [uuid(self._write, connection), after, uuid(key, connection)],
+            f"SELECT %s, %s, {columns} FROM {quote(expense._meta.db_table)} WHERE id = %s{locked}",  # noqa: S608 - names of ours
+            [uuid(self._write, connection), after, uuid(expense.pk, connection)],
         )
 
     def _insert(self, text: str, params: Sequence[Any]) -> int:

@@ -18,7 +18,7 @@ from django.db import connections, models
 from django.db.models import sql
 from django.db.models.expressions import RawSQL
 
-from aggregates import deltas, images, projection, returning
+from aggregates import deltas, images, projection, returning, slots
 from aggregates.definitions import Definition, Scope
 from aggregates.projection import Names
 from aggregates.single import Values
@@ -167,8 +167,8 @@ def _run(definition: Definition, using: str, statement: _Statement, *, adding: b
 
 def _apply(definition: Definition, using: str, statement: _Statement) -> Captured:
     """Run a write that applies its delta in the server."""
-    told = projection.is_listened_to(definition)
-    added = projection.adding(definition, using, "changes", summed=not statement.is_one, told=told)
+    told, number = projection.is_listened_to(definition), slots.number(definition, connections[using])
+    added = projection.adding(definition, using, "changes", number, summed=not statement.is_one, told=told)
     answer = f"(SELECT COUNT(*) FROM {statement.rows}), {projection.keys_written(told=told)}"  # noqa: S608 - names of ours
     text = f"WITH {statement.text}, {added} SELECT {answer}"
     rows, written = projection.executed(text, statement.params, statement.values, definition, using)

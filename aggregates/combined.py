@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import connections, models
 
-from aggregates import images, projection, returning, single
+from aggregates import images, projection, returning, single, slots
 from aggregates.definitions import Definition
 from aggregates.single import Values
 
@@ -45,8 +45,8 @@ def insert(
     statement, params = single.insert(model, using, values)
     after = images.returned(definition, using)
     answer = ", ".join([*(single.quoted(using, field.column) for field in asked), after.sql])
-    told = projection.is_listened_to(definition)
-    text = _inserting(definition, f"{statement} RETURNING {answer}", len(asked), using, told=told)
+    told, number = projection.is_listened_to(definition), slots.number(definition, connections[using])
+    text = _inserting(definition, f"{statement} RETURNING {answer}", len(asked), using, number, told=told)
     *given, keys = projection.executed(text, [*params, *after.params], values, definition, using)
     return single.converted(given, asked, using), keys or ()
 
@@ -58,23 +58,24 @@ def update(
     update, params = single.update(rows, key, values)
     before, after = (images.returned(definition, rows.db, row) for row in ("old", "new"))
     statement = f"{update} RETURNING {before.sql}, {after.sql}"
-    text = _updating(definition, statement, rows.db, told=projection.is_listened_to(definition))
+    told, number = projection.is_listened_to(definition), slots.number(definition, connections[rows.db])
+    text = _updating(definition, statement, rows.db, number, told=told)
     found, keys = projection.executed(text, [*params, *before.params, *after.params], values, definition, rows.db)
     return bool(found), keys or ()
 
 
 @lru_cache(TEXTS_KEPT)
-def _inserting(definition: Definition, insert: str, asked: int, using: str, *, told: bool) -> str:
+def _inserting(definition: Definition, insert: str, asked: int, using: str, number: int, *, told: bool) -> str:
     given = "".join(f"a{n}, " for n in range(asked))
-    added = projection.adding(definition, using, "after", summed=False, told=told)
+    added = projection.adding(definition, using, "after", number, summed=False, told=told)
     names, keys = f"{given}{projection.Names(definition).all}", projection.keys_written(told=told)
     return f"WITH after ({names}) AS ({insert}), {added} SELECT {given}{keys} FROM after"  # noqa: S608 - names of ours
 
 
 @lru_cache(TEXTS_KEPT)
-def _updating(definition: Definition, update: str, using: str, *, told: bool) -> str:
+def _updating(definition: Definition, update: str, using: str, number: int, *, told: bool) -> str:
     old, new = projection.Names(definition, "old_"), projection.Names(definition)
-    added = projection.adding(definition, using, "changes", summed=True, told=told)
+    added = projection.adding(definition, using, "changes", number, summed=True, told=told)
     return (
         f"WITH written ({old.all}, {new.all}) AS ({update}), changes ({new.changes}) AS "  # noqa: S608 - as above
         f"(SELECT {old.taken} FROM written UNION ALL SELECT {new.changes} FROM written), {added} "

@@ -157,6 +157,11 @@ class Definition:
         """Return a field of the type of a dimension or measure: for a foreign key, of its key."""
         return value_field(self.totals, name)
 
+    @cached_property
+    def is_striped(self) -> bool:
+        """Whether some rollup has more than one slot."""
+        return any(rollup.slots > 1 for rollup in self.rollups)
+
     @property
     def attnames(self) -> list[str]:
         """Return the attributes of a totals row that hold its dimensions: ``owner_id`` for ``owner``."""

@@ -52,10 +52,10 @@ def is_written(field: models.Field[Any, Any]) -> bool:
     return _written(field) is not None
 
 
-def sql(rollup: str, columns: Sequence[tuple[models.Field[Any, Any], str]], slot: str) -> str:
+def sql(rollup: str, columns: Sequence[tuple[models.Field[Any, Any], str]], slot: int) -> str:
     """Return PostgreSQL's expression for the key of a bucket.
 
-    ``columns`` are the dimensions' types with the SQL of their values, ``slot`` is that of a whole number.
+    ``columns`` are the dimensions' types with the SQL of their values.
     """
     parts = [f"'{_encoded(rollup)}'"]
     for field, value in columns:
@@ -64,7 +64,7 @@ def sql(rollup: str, columns: Sequence[tuple[models.Field[Any, Any], str]], slot
         parts.append(f"COALESCE('{tag}' || CHAR_LENGTH({text}) || ':' || {text}, '{_encoded(None)}')")
     digits = f"ENCODE(SHA256(CONVERT_TO({' || '.join(parts)}, 'UTF8')), 'hex')"
     marked = f"OVERLAY(OVERLAY({digits} PLACING '{VERSION}' FROM 13) PLACING '{VARIANT}' FROM 17)"
-    return f"CAST(OVERLAY({marked} PLACING LPAD(TO_HEX({slot}), 2, '0') FROM 31 FOR 34) AS uuid)"
+    return f"CAST(OVERLAY({marked} PLACING '{slot:02x}' FROM 31 FOR 34) AS uuid)"
 
 
 def _written(field: models.Field[Any, Any]) -> tuple[str, str] | None:

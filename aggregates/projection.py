@@ -12,7 +12,7 @@ from typing import Any
 from django.db import DatabaseError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import keys, single, store, upsert
+from aggregates import keys, single, slots, store, upsert
 from aggregates.definitions import Definition, Rollup
 from aggregates.signals import totals_changed
 
@@ -71,33 +71,33 @@ def executed(
 
 
 @cache
-def adding(definition: Definition, using: str, changes: str, *, summed: bool, told: bool) -> str:
+def adding(definition: Definition, using: str, changes: str, number: int, *, summed: bool, told: bool) -> str:
     """Return the part of a statement that adds the relation ``changes`` to the totals.
 
-    ``summed`` unless that relation is a single row. Where nobody is ``told``, it returns no keys, which
-    takes a third of the time of many rows.
+    ``number`` is that of the connection, as ``slots`` has it. ``summed`` unless the relation is a single
+    row. Where nobody is ``told``, it returns no keys, which takes a third of the time of many rows.
     """
     connection = connections[using]
     statement = upsert.adding(definition, connection)
     parts = " UNION ALL ".join(
-        _rows(definition, rollup, connection, changes, summed=summed) for rollup in definition.rollups
+        _rows(definition, rollup, connection, changes, slots.slot(rollup, number), summed=summed)
+        for rollup in definition.rollups
     )
     ordered = f"SELECT * FROM ({parts}) AS proposed ORDER BY id"  # noqa: S608 - names of ours
     return f"added AS ({statement.head} {ordered} {statement.tail}{' RETURNING id' if told else ''})"
 
 
 def _rows(
-    definition: Definition, rollup: Rollup, connection: BaseDatabaseWrapper, changes: str, *, summed: bool
+    definition: Definition, rollup: Rollup, connection: BaseDatabaseWrapper, changes: str, slot: int, *, summed: bool
 ) -> str:
     names = dict(zip(definition.dimensions, _dimensions(definition), strict=True))
     given = [names[name] for name in rollup.dimensions]
     amounts = [f"SUM({name})" if summed else name for name in _measures(definition)]
-    slot = "0" if rollup.slots == 1 else f"MOD(PG_BACKEND_PID(), {rollup.slots})"
     own = [(definition.column(name), names[name]) for name in rollup.dimensions]
     values = {
         "id": keys.sql(rollup.name, own, slot),
         "rollup": f"'{rollup.name}'",
-        "slot": slot,
+        "slot": str(slot),
         "generation": "0",
         **{name: names[name] for name in rollup.dimensions},
         **dict(zip(definition.measures, amounts, strict=True)),

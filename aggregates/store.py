@@ -15,7 +15,7 @@ from typing import Any
 from django.db import DatabaseError, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import deltas, statements, transactions, upsert
+from aggregates import deltas, slots, statements, transactions, upsert
 from aggregates.batches import batched
 from aggregates.definitions import Definition, Rollup
 from aggregates.exceptions import TotalOutOfRange
@@ -49,9 +49,10 @@ def apply(definition: Definition, using: str, delta: deltas.Delta) -> list[uuid.
     """Add a delta to every rollup, in one upsert (per 500 rows); return the keys of the rows written."""
     transactions.require(using)
     connection = connections[using]
+    number = slots.number(definition, connection)
     rows = []
     for rollup in definition.rollups:
-        slot = _slot(connection, rollup)
+        slot = slots.slot(rollup, number)
         projected = deltas.project(delta, definition.places[rollup.name])
         rows += [Row(rollup, values, amounts, slot) for values, amounts in projected.items()]
     _write(definition, connection, upsert.adding(definition, connection), rows)
@@ -255,12 +256,3 @@ def out_of_range(definition: Definition, batch: Sequence[Row] = ()) -> TotalOutO
     return TotalOutOfRange(
         f"A total of {definition.label} would leave the range of its column, so nothing was written.{concerned}"
     )
-
-
-def _slot(connection: BaseDatabaseWrapper, rollup: Rollup) -> int:
-    """Return the slot this connection adds to: its number at the server, which neighbours do not share."""
-    if rollup.slots == 1 or connection.vendor == "sqlite":
-        return 0
-    session: Any = connection.connection
-    number = session.info.backend_pid if connection.vendor == "postgresql" else session.thread_id()
-    return int(number) % rollup.slots

@@ -51,7 +51,7 @@ def test_both_compute_the_same_key(data: st.DataObject, slot: int) -> None:
     # Each value stands twice in the expression: its length, and itself.
     params = [value for value in bucket for _ in range(2)]
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {keys.sql('by day', columns, str(slot))}", params)
+        cursor.execute(f"SELECT {keys.sql('by day', columns, slot)}", params)
         (key,) = cursor.fetchone()
     assert key == keys.bucket_key("by day", bucket, slot)
 
@@ -71,7 +71,7 @@ def test_the_server_writes_totals_in_the_order_of_their_keys(summed: bool) -> No
     definition = registry.definition(ExpenseTotals)
     types = [*definition.dimensions, *definition.measures]
     given = ", ".join(f"CAST(NULL AS {definition.column(name).rel_db_type(connection)})" for name in types)
-    added = projection.adding(definition, "default", "changes", summed=summed, told=False)
+    added = projection.adding(definition, "default", "changes", 0, summed=summed, told=False)
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN WITH changes ({Names(definition).changes}) AS (SELECT {given}), {added} SELECT 1")
         plan = "\n".join(line for (line,) in cursor.fetchall())
@@ -83,5 +83,5 @@ def test_the_server_writes_totals_in_the_order_of_their_keys(summed: bool) -> No
 def test_a_day_before_christ_is_no_day_of_ours() -> None:
     day = (models.DateField(), "CAST('2026-01-01 BC' AS date)")
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {keys.sql('r', [day], '0')}")
+        cursor.execute(f"SELECT {keys.sql('r', [day], 0)}")
         assert cursor.fetchone()[0] != keys.bucket_key("r", [dt.date(2026, 1, 1)])

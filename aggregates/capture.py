@@ -87,7 +87,7 @@ def delete(scope: Scope, queryset: models.QuerySet[Any], *, adding: bool) -> Cap
     statement = _Statement(
         f"gone ({names.all}) AS ({text} RETURNING {gone.sql}), "  # noqa: S608 - names of ours
         f"changes ({names.changes}) AS (SELECT {names.dims}, {names.sums('-')} FROM gone GROUP BY {names.dims})",
-        [*params, *gone.params],
+        params,
         "gone",
     )
     return _run(definition, using, statement, adding=adding)
@@ -126,7 +126,7 @@ def _returning_old(definition: Definition, queryset: models.QuerySet[Any], value
         f"moved ({old.changes}, {new.changes}) AS (SELECT {old.dims}, {old.sums('-')}, {new.dims}, {new.sums()} "
         f"FROM written GROUP BY {old.dims}, {new.dims}), "
         f"changes ({new.changes}) AS (SELECT {old.changes} FROM moved UNION ALL SELECT {new.changes} FROM moved)",
-        [*params, *before.params, *after.params],
+        params,
         "written",
         values=_values(query),
     )
@@ -150,7 +150,7 @@ def _reading_before(definition: Definition, queryset: models.QuerySet[Any], valu
         f"after ({names.all}) AS ({text} RETURNING {after.sql}), "
         f"changes ({names.changes}) AS (SELECT {names.taken} FROM before "
         f"UNION ALL SELECT {names.changes} FROM after)",
-        [*params, *given, *after.params],
+        [*params, *given],
         "after",
         values=_values(query),
     )

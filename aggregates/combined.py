@@ -42,12 +42,12 @@ def insert(
 
     Keys are known only where somebody listens to ``totals_changed``.
     """
-    statement, params = single.insert(model, using, values)
+    statement, params = single.plain_insert(model, using, values)
     after = images.returned(definition, using)
     answer = ", ".join([*(single.quoted(using, field.column) for field in asked), after.sql])
     told, number = projection.is_listened_to(definition), slots.number(definition, connections[using])
     text = _inserting(definition, f"{statement} RETURNING {answer}", len(asked), using, number, told=told)
-    *given, keys = projection.executed(text, [*params, *after.params], values, definition, using)
+    *given, keys = projection.executed(text, params, values, definition, using)
     return single.converted(given, asked, using), keys or ()
 
 
@@ -60,7 +60,7 @@ def update(
     statement = f"{update} RETURNING {before.sql}, {after.sql}"
     told, number = projection.is_listened_to(definition), slots.number(definition, connections[rows.db])
     text = _updating(definition, statement, rows.db, number, told=told)
-    found, keys = projection.executed(text, [*params, *before.params, *after.params], values, definition, rows.db)
+    found, keys = projection.executed(text, params, values, definition, rows.db)
     return bool(found), keys or ()
 
 

@@ -131,7 +131,7 @@ class Tracked(models.Model):
             return parent._do_insert(manager, using, fields, returning_fields, raw)  # noqa: SLF001 - as above
         values = [(f, getattr(self, f.attname) if raw else f.pre_save(self, add=True)) for f in fields]
         definitions = [save.scope.definition for save in saves]
-        book = ledger.of(using)
+        book = saves[0].ledger
         if not book.applier.holds_back and combined.can_insert(definitions, values, using):
             given, keys = combined.insert(manager.model, using, values, returning_fields, definitions[0])
             book.applied(saves[0], keys)
@@ -159,7 +159,7 @@ class Tracked(models.Model):
             )
         given = [(field, value) for field, _model, value in values]
         definitions = [save.scope.definition for save in saves]
-        book = ledger.of(using)
+        book = saves[0].ledger
         if not book.applier.holds_back and combined.can_update(definitions, given, using):
             found, keys = combined.update(base_qs, pk_val, given, definitions[0])
             book.applied(saves[0], keys)

@@ -6,7 +6,7 @@ more: with it, a save took four to five times as long as one without totals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,12 +56,26 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Statement:
-    """A compiled query of one row: its text, its parameters, and what turns each column into a Python value."""
+class Row:
+    """What a statement returns of one row: its text, and what turns each column into a Python value."""
 
     sql: str
-    params: tuple[Any, ...]
     converters: Converters
+
+    def converted(self, row: list[Any], using: str) -> list[Any]:
+        """Turn each column of a row into a Python value, in place."""
+        connection = connections[using]
+        for position, converters, expression in self.converters:
+            for convert in converters:
+                row[position] = convert(row[position], expression, connection)
+        return row
+
+
+@dataclass(frozen=True)
+class Statement(Row):
+    """A compiled query of one row, with its parameters."""
+
+    params: tuple[Any, ...]
 
     def rows(self, definition: Definition, using: str, key: Any) -> list[list[Any]]:
         """Return the rows with that primary key: one, or none."""
@@ -75,18 +89,10 @@ class Statement:
         prepared = pk.get_db_prep_value(key, connections[using])
         return tuple(prepared if param is PLACE else param for param in self.params)
 
-    def converted(self, row: list[Any], using: str) -> list[Any]:
-        """Turn each column of a row into a Python value, in place."""
-        connection = connections[using]
-        for position, converters, expression in self.converters:
-            for convert in converters:
-                row[position] = convert(row[position], expression, connection)
-        return row
-
 
 @dataclass(frozen=True)
-class Returned(Statement):
-    """The columns alone, as a RETURNING clause lists them."""
+class Returned(Row):
+    """The columns alone, as a RETURNING clause lists them, without parameters."""
 
     width: int
 
@@ -107,7 +113,7 @@ def statement(definition: Definition, using: str, build: Build) -> Statement:
     known = (definition, using, build)
     if known not in _statements:
         compiled = query(build(definition, using))
-        _statements[known] = Statement(compiled.sql, compiled.params, compiled.converters)
+        _statements[known] = Statement(compiled.sql, compiled.converters, compiled.params)
     return _statements[known]
 
 
@@ -122,8 +128,14 @@ def returned(definition: Definition, using: str, build: Build, row: str) -> Retu
         compiler.as_sql()
         columns = [compiled for _column, compiled, _alias in compiler.select]
         text, params = ", ".join(sql for sql, _params in columns), [value for _sql, each in columns for value in each]
-        _returned[known] = Returned(text, tuple(params), _converters(compiler), len(columns))
+        _returned[known] = Returned(_written_out(text, params, using), _converters(compiler), len(columns))
     return _returned[known]
+
+
+def _written_out(text: str, params: Sequence[Any], using: str) -> str:
+    """Return a text with its parameters in their places: they are the same each time, and dear to send and to bind."""
+    operations: Any = connections[using].ops
+    return str(operations.compose_sql(text, params)).replace("%", "%%")
 
 
 def _converters(compiler: Any) -> Converters:

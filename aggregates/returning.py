@@ -44,7 +44,7 @@ def insert(
     statement, params = single.insert(model, using, values)
     columns = [images.returned(definition, using) for definition in definitions]
     listed = [*(single.quoted(using, field.column) for field in asked), _list(columns)]
-    row = single.executed(f"{statement} RETURNING {', '.join(listed)}", [*params, *_params(columns)], using)
+    row = single.executed(f"{statement} RETURNING {', '.join(listed)}", params, using)
     answer, rest = row[: len(asked)], row[len(asked) :]
     changes = [Change({}, after) for after in _images(rest, columns, definitions, using)]
     return single.converted(answer, asked, using), changes
@@ -69,7 +69,7 @@ def _returning_old(
     """Return an update that tells what the row was, and what it is."""
     update, params = single.update(rows, key, values)
     columns = [images.returned(definition, rows.db, row) for row in ("old", "new") for definition in definitions]
-    return f"{update} RETURNING {_list(columns)}", [*params, *_params(columns)]
+    return f"{update} RETURNING {_list(columns)}", params
 
 
 def _reading_before(
@@ -82,13 +82,13 @@ def _reading_before(
     pk: Any = rows.model._meta.pk
     update, params = single.compiled_update(rows.filter(pk=READ), values)
     columns = [images.returned(definition, rows.db) for definition in definitions]
-    listed, width, given = _list(columns), sum(each.width for each in columns), _params(columns)
+    listed, width = _list(columns), sum(each.width for each in columns)
     table, column = single.quoted(rows.db, rows.model._meta.db_table), single.quoted(rows.db, pk.column)
     return (
         f"WITH before ({_named('b', width)}) AS MATERIALIZED ("  # noqa: S608 - names of ours
         f"SELECT {listed} FROM {table} WHERE {column} = %s FOR UPDATE"
         f"), after ({_named('a', width)}) AS ({update} RETURNING {listed}) SELECT before.*, after.* FROM before, after"
-    ), [*given, pk.get_db_prep_value(key, connections[rows.db]), *params, *given]
+    ), [pk.get_db_prep_value(key, connections[rows.db]), *params]
 
 
 @cache
@@ -98,10 +98,6 @@ def _named(letter: str, width: int) -> str:
 
 def _list(columns: Sequence[prepared.Returned]) -> str:
     return ", ".join([each.sql for each in columns])
-
-
-def _params(columns: Sequence[prepared.Returned]) -> list[Any]:
-    return [value for each in columns for value in each.params]
 
 
 def _images(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-totals_changed = Signal()
+totals_changed = Signal(use_caching=True)  # each write asks whether anybody listens
 """Sent once a transaction that changed totals is committed; nothing is sent for what was rolled back.
 
 ``sender`` is the totals model, ``using`` the database, ``keys`` the keys of the buckets that

@@ -29,6 +29,11 @@ def insert(model: type[models.Model], using: str, values: Values) -> tuple[str, 
         query.insert_values([field for field, _value in values], [given], raw=True)
         ((statement, params),) = query.get_compiler(using=using).as_sql()
         return statement, list(params)
+    return plain_insert(model, using, values)
+
+
+def plain_insert(model: type[models.Model], using: str, values: Values) -> tuple[str, list[Any]]:
+    """Return the same for values that are plain."""
     names = ", ".join([quoted(using, field.column) for field, _value in values])
     places = ", ".join(["%s"] * len(values))
     statement = f"INSERT INTO {quoted(using, model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608 - names of ours

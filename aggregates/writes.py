@@ -22,7 +22,7 @@ class Write:
         self.scope = scope
         self._keys = frozenset(keys)
         self.opened = ledger.moment()
-        self._ledger = ledger
+        self.ledger = ledger
         self._accounted = [] if image is None else [(self.opened, image)]
 
     @property
@@ -50,7 +50,7 @@ class Write:
 
     def _forget(self) -> None:
         """Drop what a rollback to a savepoint has undone."""
-        while self._accounted and self._ledger.undone(self._accounted[-1][0]):
+        while self._accounted and self.ledger.undone(self._accounted[-1][0]):
             self._accounted.pop()
 
     @property
@@ -60,16 +60,16 @@ class Write:
 
     def stored(self) -> deltas.Image:
         """Return the image of the rows as the database holds them now."""
-        return images.summed(self.scope, self._ledger.using, self.keys)
+        return images.summed(self.scope, self.ledger.using, self.keys)
 
     def settle(self, image: deltas.Image) -> None:
         """Apply the difference between ``image`` and what is accounted for."""
-        self._ledger.applier.apply(self.scope.definition, deltas.net(self.accounted, image))
+        self.ledger.applier.apply(self.scope.definition, deltas.net(self.accounted, image))
         self.account(image)
 
     def account(self, image: deltas.Image) -> None:
         """Take ``image`` as accounted for: somebody else has applied its delta."""
-        self._accounted.append((self._ledger.moment(), image))
+        self._accounted.append((self.ledger.moment(), image))
 
 
 class InstanceSave(Write):

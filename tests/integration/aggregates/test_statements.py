@@ -8,15 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, models
 from django.db.models import F, Value
 from django.db.models.functions import Lower
 from django.test.utils import CaptureQueriesContext
 
 import aggregates
+from aggregates import prepared, registry
+from aggregates.definitions import Definition
 from tests.integration.aggregates.conftest import Warehouse, quoted
 from tests.integration.aggregates.exactness import assert_exact
-from tests.testapp.models import Carrier, Item, Movement, MovementTotals, Parcel, Site, Ticket
+from tests.testapp.models import Carrier, Item, Movement, MovementTotals, Parcel, Site, Ticket, TicketTotals
 
 pytestmark = pytest.mark.django_db
 
@@ -230,3 +232,17 @@ def test_bulk_create_reads_and_applies_once_whatever_its_rows(warehouse: Warehou
 
     assert cost(300) == cost(10)
     assert_exact()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL")
+def test_constants_are_written_out_so_that_the_driver_reads_them_as_they_are() -> None:
+    odd = "50% 'off' \\ %s"
+
+    def build(definition: Definition, using: str) -> models.QuerySet[Any, Any]:
+        return Ticket.objects.using(using).annotate(odd=Value(odd), one=Value(1)).values_list("pk", "odd", "one")
+
+    columns = prepared.returned(registry.definition(TicketTotals), "default", build, "")
+    ticket = Ticket.objects.create(code="t", gate="a", price=1)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns.sql} FROM {Ticket._meta.db_table} WHERE id = %s", [ticket.pk])
+        assert cursor.fetchone() == (ticket.pk, odd, 1)

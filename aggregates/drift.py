@@ -6,7 +6,7 @@ are either both there or both not: whatever differs is drift, however many write
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import deltas, sides
+from aggregates import deltas, prepared, sides
 from aggregates.batches import batched
 from aggregates.chunks import Chunk
 from aggregates.definitions import Definition, Rollup
@@ -78,7 +78,7 @@ def parts(definition: Definition, chunk: Chunk, *, using: str) -> Iterator[Compa
     finding = _reader(definition, chunk, names, using)
     counts: dict[Rollup, int] = {}
     for rows in _fetched(connection, *sides.statement(definition, chunk, names, using)):
-        if findings := [*finding(row for row in rows if row[-1] is None)]:
+        if findings := [*finding([row for row in rows if row[-1] is None])]:
             yield Comparison({}, findings)
         counts |= {chunk.rollups[number]: count for number, *_nothing, count in rows if count is not None}
     yield Comparison(counts, [])
@@ -108,28 +108,32 @@ def _room(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 def _reader(
     definition: Definition, chunk: Chunk, names: list[str], using: str
-) -> Callable[[Iterable[tuple[Any, ...]]], Iterator[Finding]]:
+) -> Callable[[Sequence[tuple[Any, ...]]], Iterator[Finding]]:
     """Return what turns the statement's rows into findings, with values of the totals columns' Python types."""
     meta = definition.totals._meta
+    connection = connections[using]
     fields: list[Any] = [meta.get_field(name) for name in (*names, *definition.measures, *definition.measures)]
     compiler = models.sql.Query(definition.totals).get_compiler(using=using)
-    converters = compiler.get_converters([None, *(field.get_col(meta.db_table) for field in fields)])
+    converters = prepared.converters_of(compiler, [None, *(field.get_col(meta.db_table) for field in fields)])
     first, measures = 1 + len(names), len(definition.measures)
     # Sums of whole numbers come in a wider type.
     whole = [first + i for i, field in enumerate(fields[len(names) :]) if isinstance(field, models.IntegerField)]
+    converters += tuple((position, (_whole,), None) for position in (*whole, first + 2 * measures))
     own = [(rollup, [1 + names.index(name) for name in rollup.dimensions]) for rollup in chunk.rollups]
 
-    def findings(rows: Iterable[tuple[Any, ...]]) -> Iterator[Finding]:
-        for row in compiler.apply_converters(map(list, rows), converters):
-            for position in whole:
-                row[position] = int(row[position])
+    def findings(rows: Sequence[tuple[Any, ...]]) -> Iterator[Finding]:
+        for row in prepared.converted(rows, converters, connection):
             rollup, positions = own[row[0]]
             yield Finding(
                 rollup=rollup,
                 values=tuple([row[position] for position in positions]),
-                expected=tuple(row[first : first + measures]),
-                stored=tuple(row[first + measures : first + 2 * measures]),
-                generation=int(row[-2]),
+                expected=row[first : first + measures],
+                stored=row[first + measures : first + 2 * measures],
+                generation=row[-2],
             )
 
     return findings
+
+
+def _whole(value: Any, _expression: Any, _connection: Any) -> int:
+    return int(value)

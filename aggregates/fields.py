@@ -143,7 +143,7 @@ class FixedDecimalField(_Field):
         if hasattr(value, "as_sql"):
             self._refuse_other_types(value)
             return value
-        return super().get_db_prep_save(value, connection)
+        return self.get_prep_value(value)
 
     def get_placeholder(self, value: Any, compiler: Any, connection: BaseDatabaseWrapper) -> str:
         """Return the plain placeholder; UPDATE asks for it with the resolved expression."""

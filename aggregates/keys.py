@@ -31,9 +31,14 @@ def bucket_key(rollup: str, values: Iterable[Any], slot: int = 0) -> uuid.UUID:
     The slots of a bucket differ in the last byte alone. Values are encoded with their type and
     length, so that no two buckets share an encoding and NULL is a value like any other.
     """
+    return uuid.UUID(bucket_digits(rollup, values, slot))
+
+
+def bucket_digits(rollup: str, values: Iterable[Any], slot: int = 0) -> str:
+    """Return the same key as 32 hexadecimal digits, which sort as keys do and take half as long to make."""
     text = "".join([_encoded(rollup), *[_encoded(value) for value in values]])
     digits = hashlib.sha256(text.encode()).hexdigest()
-    return uuid.UUID(int=int(f"{digits[:12]}{VERSION}{digits[13:16]}{VARIANT}{digits[17:30]}{slot:02x}", 16))
+    return f"{digits[:12]}{VERSION}{digits[13:16]}{VARIANT}{digits[17:30]}{slot:02x}"
 
 
 # How the types whose values Python gets as they are stored are tagged and written by PostgreSQL.

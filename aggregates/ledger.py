@@ -23,7 +23,7 @@ from aggregates.capture import Captured
 from aggregates.definitions import Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
 from aggregates.undo import TransactionLog
-from aggregates.writes import CollectedDelete, InstanceSave, Write, coming, keys_of
+from aggregates.writes import CollectedDelete, InstanceSave, Write, coming, key_of, keys_of
 
 W = TypeVar("W", bound=Write)
 
@@ -127,11 +127,11 @@ class Ledger:
 
     def end_delete(self, scope: Scope, instance: models.Model) -> None:
         """Note that a row is gone, and apply the delta of all once the last one is."""
-        keys = keys_of(scope, instance)
-        write = self._latest(CollectedDelete, scope, lambda write: keys <= write.remaining)
+        key = key_of(scope, instance)
+        write = self._latest(CollectedDelete, scope, lambda write: key in write.remaining)
         if write is None:
             return
-        write.remaining -= keys
+        write.remaining.remove(key)
         if not write.remaining:
             gone = scope.is_source and not write.disturbed
             self._end(write, {} if gone else write.stored())
@@ -159,7 +159,7 @@ class Ledger:
         queued, self._queued = self._queued, {}
         # Parents before children, as every writer.
         for scope in sorted(queued, key=lambda scope: scope.definition.scopes.index(scope)):
-            keys = frozenset().union(*(keys_of(scope, instance) for instance in queued[scope]))
+            keys = frozenset(key_of(scope, instance) for instance in queued[scope]) - {None}
             self._begin(CollectedDelete(self, scope, keys, self._taken(scope, keys)))
 
     def _taken(self, scope: Scope, keys: frozenset[Any]) -> deltas.Image:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Expression
 
 from aggregates.definitions import Definition
@@ -41,18 +42,12 @@ class Query:
     converters: Converters
 
     def rows(self, using: str) -> list[tuple[Any, ...]]:
-        """Return all rows. They are converted column by column, which takes half as long as row by row."""
+        """Return all rows."""
         connection = connections[using]
         with connection.cursor() as cursor:
             cursor.execute(self.sql, self.params)
             found = cursor.fetchall()
-        if not found:
-            return []
-        columns: list[Iterable[Any]] = list(zip(*found, strict=True))
-        for position, converters, expression in self.converters:
-            for convert in converters:
-                columns[position] = [convert(value, expression, connection) for value in columns[position]]
-        return list(zip(*columns, strict=True))
+        return converted(found, self.converters, connection)
 
 
 @dataclass(frozen=True)
@@ -97,6 +92,19 @@ class Returned(Row):
     width: int
 
 
+def converted(
+    rows: Sequence[tuple[Any, ...]], converters: Converters, connection: BaseDatabaseWrapper
+) -> list[tuple[Any, ...]]:
+    """Return rows with Python's values; column by column, which takes half as long as row by row."""
+    if not rows:
+        return []
+    columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    for position, converts, expression in converters:
+        for convert in converts:
+            columns[position] = [convert(value, expression, connection) for value in columns[position]]
+    return list(zip(*columns, strict=True))
+
+
 _statements: dict[tuple[Definition, str, Build], Statement] = {}
 _returned: dict[tuple[Definition, str, Build, str], Returned] = {}
 
@@ -139,5 +147,10 @@ def _written_out(text: str, params: Sequence[Any], using: str) -> str:
 
 
 def _converters(compiler: Any) -> Converters:
-    converters = compiler.get_converters([column for column, _sql, _alias in compiler.select])
+    return converters_of(compiler, [column for column, _sql, _alias in compiler.select])
+
+
+def converters_of(compiler: Any, columns: Iterable[Any]) -> Converters:
+    """Return what turns the values of these columns, as a compiler's database has them, into Python's."""
+    converters = compiler.get_converters(columns)
     return tuple((position, tuple(convert), column) for position, (convert, column) in converters.items())

@@ -7,9 +7,10 @@ for each other instead of deadlocking. All functions need an open transaction.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from django.db import DatabaseError, connections, models
@@ -20,13 +21,14 @@ from aggregates.batches import batched
 from aggregates.definitions import Definition, Rollup
 from aggregates.exceptions import TotalOutOfRange
 from aggregates.fields import MAX_VALUE, MIN_VALUE, FixedDecimalField
-from aggregates.keys import bucket_key
+from aggregates.keys import bucket_digits
 
 ROWS_A_STATEMENT = 500
 ROWS_IN_ARRAYS = 10_000
 ROWS_WITHOUT_ARRAYS = 20  # so few are sent as quickly without
 LARGEST = 2**63 - 1
 Bounds = Sequence[tuple[Any, Any]]
+Fields = tuple["models.Field[Any, Any]", ...]
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,14 @@ class Row:
     generation: int = 0
 
     @cached_property
+    def digits(self) -> str:
+        """Return the primary key of the row in hexadecimal digits, in whose order rows are written."""
+        return bucket_digits(self.rollup.name, self.values, self.slot)
+
+    @property
     def key(self) -> uuid.UUID:
         """Return the primary key of the row."""
-        return bucket_key(self.rollup.name, self.values, self.slot)
+        return uuid.UUID(self.digits)
 
 
 def apply(definition: Definition, using: str, delta: deltas.Delta) -> list[uuid.UUID]:
@@ -162,7 +169,7 @@ def at_slot_0(definition: Definition, stored: Iterable[Stored]) -> list[Row]:
 
 def _write(definition: Definition, connection: BaseDatabaseWrapper, statement: upsert.Upsert, rows: list[Row]) -> int:
     written = 0
-    ordered = sorted(rows, key=lambda row: row.key.int)
+    ordered = sorted(rows, key=attrgetter("digits"))
     for sql, params, batch in _statements(definition, connection, statement, ordered):
         try:
             with connection.cursor() as cursor:
@@ -196,24 +203,23 @@ def _statements(
         yield statement.of_rows(forms), params, batch
 
 
-def _prepared(
-    connection: BaseDatabaseWrapper, definition: Definition, fields: Iterable[models.Field[Any, Any]], row: Row
-) -> list[Any]:
+def _prepared(connection: BaseDatabaseWrapper, definition: Definition, fields: Fields, row: Row) -> list[Any]:
     """Return the values of a row's columns as the database takes them."""
-    given = _given(definition, row)
+    (given,) = _given(definition, fields, [row])
     try:
-        return [statements.prepared(field, given.get(field.name), connection) for field in fields]
+        return [statements.prepared(field, value, connection) for field, value in zip(fields, given, strict=True)]
     except ValueError as error:
         raise out_of_range(definition, [row]) from error
 
 
-def _columns(
-    connection: BaseDatabaseWrapper, definition: Definition, fields: Iterable[models.Field[Any, Any]], rows: list[Row]
-) -> list[str]:
+def _columns(connection: BaseDatabaseWrapper, definition: Definition, fields: Fields, rows: list[Row]) -> list[str]:
     """Return the same of many rows as an array a column, in which most values come again and again."""
-    given = [_given(definition, row) for row in rows]
+    columns = zip(*_given(definition, fields, rows), strict=True)
     try:
-        return [statements.column(field, [each.get(field.name) for each in given], connection) for field in fields]
+        return [
+            statements.array(values) if field.primary_key else statements.column(field, values, connection)
+            for field, values in zip(fields, columns, strict=True)
+        ]
     except ValueError as error:
         culprits = [row for row in rows if not _fits(connection, definition, row)]
         raise out_of_range(definition, culprits) from error
@@ -221,22 +227,26 @@ def _columns(
 
 def _fits(connection: BaseDatabaseWrapper, definition: Definition, row: Row) -> bool:
     try:
-        _prepared(connection, definition, definition.totals._meta.concrete_fields, row)
+        _prepared(connection, definition, tuple(definition.totals._meta.concrete_fields), row)
     except TotalOutOfRange:
         return False
     return True
 
 
-def _given(definition: Definition, row: Row) -> dict[str, Any]:
-    """Return what is proposed for a row's columns; what is missing is NULL."""
-    return {
-        "id": row.key,
-        "rollup": row.rollup.name,
-        "slot": row.slot,
-        "generation": row.generation,
-        **dict(zip(row.rollup.dimensions, row.values, strict=True)),
-        **dict(zip(definition.measures, row.amounts, strict=True)),
-    }
+def _given(definition: Definition, fields: Fields, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """Return what is proposed for these columns of rows; what a rollup does not have is NULL."""
+    picks = {name: _pick(definition, fields, name) for name in {row.rollup.name for row in rows}}
+    return [
+        picks[row.rollup.name]((row.digits, row.rollup.name, row.slot, row.generation, *row.values, *row.amounts, None))
+        for row in rows
+    ]
+
+
+@cache
+def _pick(definition: Definition, fields: Fields, rollup: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Return what takes the values of columns from the parts of a row, of which the last is NULL."""
+    names = ["id", "rollup", "slot", "generation", *definition.rollup(rollup).dimensions, *definition.measures]
+    return itemgetter(*(names.index(field.name) if field.name in names else len(names) for field in fields))
 
 
 def is_out_of_range(error: DatabaseError) -> bool:

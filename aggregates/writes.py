@@ -114,7 +114,13 @@ class CollectedDelete(Write):
 
 
 def keys_of(scope: Scope, instance: models.Model) -> frozenset[Any]:
-    """Return the key of the scope's row of an instance as the database knows it; none where it has none yet.
+    """Return the key of the scope's row of an instance as the database knows it; none where it has none yet."""
+    key = key_of(scope, instance)
+    return frozenset() if key is None else frozenset({key})
+
+
+def key_of(scope: Scope, instance: models.Model) -> Any:
+    """Return the same by itself, or None.
 
     A child in a table of its own may have another key than the row it extends.
     """
@@ -122,7 +128,7 @@ def keys_of(scope: Scope, instance: models.Model) -> frozenset[Any]:
     key = getattr(instance, field.attname)
     if key is None and (link := instance._meta.get_ancestor_link(scope.model)) is not None:
         key = getattr(instance, link.attname)
-    return frozenset() if key is None or hasattr(key, "resolve_expression") else frozenset({field.to_python(key)})
+    return None if key is None or hasattr(key, "resolve_expression") else field.to_python(key)
 
 
 def coming(scope: Scope, instance: models.Model) -> dict[Scope, set[Any]]:

@@ -11,9 +11,12 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.migrations.state import ProjectState
 from django.utils import timezone
 
 from aggregates.models import Run
+from aggregates.operations import LeaveRoom
+from benchmarks.models import RideTotals
 from expenses.models import Category, Expense, ExpenseTotals, Status
 
 MONTHS = [dt.date(year, month, 1) for year in (2024, 2025) for month in range(1, 13)]
@@ -81,6 +84,10 @@ def migrate(using: str = DEFAULT_DB_ALIAS) -> None:
     """Create the tables of the service and of the benchmarks."""
     for unmigrated in (False, True):  # the benchmarks' tables, which have no migrations, refer to the others
         call_command("migrate", database=using, run_syncdb=unmigrated, verbosity=0, interactive=False)
+    # As the migrations of a host do, and the service's have done for its own totals.
+    with connections[using].schema_editor() as editor:
+        state = ProjectState.from_apps(apps)
+        LeaveRoom(RideTotals.__name__).database_forwards("benchmarks", editor, state, state)
 
 
 def people(shape: Shape, using: str = DEFAULT_DB_ALIAS) -> None:

@@ -8,7 +8,13 @@ UV = (
     *("--universal", "--python-version", "3.11", "--fork-strategy", "fewest"),
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
 )
-FILES = {"base": (), "test": ("--group", "test"), "check": ("--group", "check")}
+SERVICE = ("--group", "service")
+FILES = {
+    "base": SERVICE,
+    "test": (*SERVICE, "--group", "test"),
+    "check": (*SERVICE, "--group", "check"),
+    "docs": ("--group", "docs"),
+}
 
 
 def main():
@@ -19,7 +25,7 @@ def main():
         # What an earlier file pins, a later one pins alike.
         subprocess.run([*UV, "--extra", "postgres", *groups, *known, "--output-file", path], check=True)
         known += ["--constraint", path]
-    subprocess.run([*UV, "--extra", "mariadb", *known, "--output-file", "requirements/mariadb.txt"], check=True)
+    subprocess.run([*UV, "--extra", "mariadb", *SERVICE, *known, "--output-file", "requirements/mariadb.txt"], check=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ def main():
         # What an earlier file pins, a later one pins alike.
         subprocess.run([*UV, "--extra", "postgres", *groups, *known, "--output-file", path], check=True)
         known += ["--constraint", path]
-    subprocess.run([*UV, "--extra", "mariadb", *SERVICE, *known, "--output-file", "requirements/mariadb.txt"], check=True)
+    mariadb = ("--extra", "mariadb", *SERVICE)
+    subprocess.run([*UV, *mariadb, *known, "--output-file", "requirements/mariadb.txt"], check=True)
 
 
 if __name__ == "__main__":

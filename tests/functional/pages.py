@@ -6,7 +6,8 @@ What a page may hold, each part as it is printed:
   ``In `path`:`` puts classes in the place of those of the same name.
 - A ``console`` block: after ``$`` a command, and below it what it prints. ``…`` stands for anything; where
   nothing is shown, anything may be printed. After ``python manage.py shell`` stands what is typed there.
-- Commands share a shell, so ``cd`` and ``&`` mean what they mean to a reader. Each has to succeed.
+- Commands share a shell, so ``cd`` and ``&`` mean what they mean to a reader. Each has to succeed; what is left
+  running has to print what is shown before the next step.
 
 Other blocks are there to be read.
 """
@@ -24,7 +25,7 @@ from itertools import takewhile
 from pathlib import Path
 
 BLOCK = re.compile(r"^(?:(?P<lead>[^\n]+)\n\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"(?:.* )?(?P<how>At the end of |In |)`(?P<path>[\w./-]+)`:$")
+FILE = re.compile(r"(?P<how>At the end of |In )?`(?P<path>[\w./-]+\.(?:py|csv|jsonl))`:$")
 DONE = "the command is done, with "
 SHELL = "python manage.py shell"
 # Doctest knows three dots; a page has one character.
@@ -56,9 +57,9 @@ class File:
 def steps(page: str) -> Iterator[Command | File]:
     """Yield what a page tells its reader to do, in order."""
     for block in BLOCK.finditer(page):
-        named = FILE.match(block["lead"] or "")
+        named = FILE.search(block["lead"] or "")
         if named:
-            yield File(named["path"], named["how"].strip(), block["text"])
+            yield File(named["path"], named["how"] or "", block["text"])
         elif block["language"] == "console":
             yield from _commands(block["text"].splitlines())
 
@@ -67,6 +68,9 @@ def _commands(lines: list[str]) -> Iterator[Command]:
     while lines:
         typed, *lines = lines
         assert typed.startswith("$ "), f"{typed!r} belongs to no command"
+        while typed.endswith("\\"):
+            more, *lines = lines
+            typed = typed.removesuffix("\\") + more.strip()
         shown = list(takewhile(lambda line: not line.startswith("$ "), lines))
         lines = lines[len(shown) :]
         yield Command(typed[2:].partition("  #")[0].strip(), "\n".join(shown).strip())
@@ -109,24 +113,29 @@ class Shell:
         """Type a command, and compare what it prints with what the page shows."""
         if ">>> " in command.shown:
             # The same interpreter, asked whether it answers what the page says.
-            assert command.typed == SHELL
-            typed, expected = f"{SHELL} --no-imports -c '{TYPED}' <<'END'\n{command.shown}\nEND", ""
+            assert command.typed.endswith(SHELL)
+            typed, expected = f"{command.typed} --no-imports -c '{TYPED}' <<'END'\n{command.shown}\nEND", ""
         else:
             typed, expected = command.typed, command.shown
         printed, status = self._answer(typed)
+        while typed.endswith("&") and not _is_shown(printed, expected):
+            printed += self._line()
         assert status == 0, f"$ {command.typed}\n{printed}\nexit status {status}"
         assert _is_shown(printed, expected), f"$ {command.typed}\n{printed}\nis not what the page shows:\n{expected}"
 
     def _answer(self, typed: str) -> tuple[str, int]:
         assert self._process.stdin
-        assert self._process.stdout
         self._process.stdin.write(f"{typed}\nprintf '\\n{DONE}%s\\n' $?\n")
-        printed = []
-        for line in self._process.stdout:
-            if line.startswith(DONE):
-                return "".join(printed).strip("\n"), int(line.removeprefix(DONE))
-            printed.append(line)
-        raise AssertionError(f"$ {typed}\n{''.join(printed)}\nended the shell")
+        printed = ""
+        while not (line := self._line()).startswith(DONE):
+            printed += line
+        return printed.strip("\n"), int(line.removeprefix(DONE))
+
+    def _line(self) -> str:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        assert line, "the shell has ended"
+        return line
 
 
 def _is_shown(printed: str, shown: str) -> bool:
@@ -137,7 +146,7 @@ def _is_shown(printed: str, shown: str) -> bool:
 def _write(step: File, folder: Path) -> None:
     path = folder / step.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    if step.how == "In":
+    if step.how == "In ":
         path.write_text(_replaced(path.read_text(), step.text))
     elif step.how:
         with path.open("a") as file:

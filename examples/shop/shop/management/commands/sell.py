@@ -37,8 +37,15 @@ class Command(BaseCommand):
             if number == options["times"]:
                 break
             if options["times"] is None:
-                time.sleep(PAUSE)
+                self.pause(number)
         self.stdout.write(f"{Sale.objects.count()} sales, {Visit.objects.count()} visits")
+
+    def pause(self, number: int) -> None:
+        """Wait for the next one to come in; say so after the first."""
+        if number == 1:
+            self.stdout.write("The shop is open.")
+            self.stdout.flush()
+        time.sleep(PAUSE)
 
     def serve(self, shop: Shop) -> None:
         """Let somebody in, who buys, and perhaps gives something back that was bought before."""

@@ -112,6 +112,13 @@ def test_the_code_on_the_page_is_the_example_s() -> None:
         assert block in example
 
 
+def test_the_code_of_the_readme_is_the_quickstart_s() -> None:
+    (declared,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    quickstart = (DOCS / "quickstart.md").read_text()
+    assert declared in quickstart
+    assert "[(datetime.date(2026, 1, 1), Decimal('107.5000'), 1001)]" in quickstart
+
+
 def links() -> Iterator[tuple[Path, str]]:
     """Yield the links of the documents that are no pages of the site, whose links its builder looks after."""
     for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/shop/README.md"):

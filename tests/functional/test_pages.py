@@ -12,6 +12,7 @@ from expenses.models import Expense
 from tests.exactness import assert_totals_match
 from tests.functional.hosts import Host, new_host
 from tests.functional.pages import carry_out
+from tests.functional.test_deployment import KEY, as_printed, bare
 from tests.processes import ROOT, environment
 
 pytestmark = [pytest.mark.once, pytest.mark.long]
@@ -35,17 +36,40 @@ def test_a_page_does_what_it_says(name: str, host: Host, tmp_path: Path) -> None
     assert carry_out(page, folder, host.variables({"PYTHONWARNINGS": "error"}))
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_page_about_imports_does_what_it_says_with_the_service(tmp_path: Path) -> None:
-    # What a clone has, under the names it has there.
-    python = tmp_path / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    python.chmod(0o755)
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Return a folder with the service in it, as far as commands are concerned."""
+    script(tmp_path / ".venv" / "bin" / "python", f'exec {sys.executable} "$@"')
     (tmp_path / "manage.py").symlink_to(ROOT / "manage.py")
-    assert carry_out((DOCS / "how-to" / "import.md").read_text(), tmp_path, environment())
+    return tmp_path
+
+
+def script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_page_about_imports_does_what_it_says_with_the_service(clone: Path) -> None:
+    assert carry_out((DOCS / "how-to" / "import.md").read_text(), clone, environment())
     assert Expense.objects.count() == 4 + 10_000
     assert_totals_match()
+
+
+def test_the_commands_of_an_upgrade_succeed_in_their_order(clone: Path) -> None:
+    elsewhere = ("systemctl", "pg_dump", "git", "make")  # what they do is not the service's
+    for name in elsewhere:
+        script(clone / "bin" / name, "exit 0")
+    printed = as_printed(
+        DATABASE_URL=f"sqlite:///{clone / 'db.sqlite3'}", SECRET_KEY=KEY, STATIC_ROOT=str(clone / "static")
+    )
+    env = bare(**{**printed, "POOL_SIZE": "", "CACHE_FILE": str(clone / "cache.sqlite3")})
+    typed = carry_out(
+        (DOCS / "how-to" / "upgrade.md").read_text(), clone, {**env, "PATH": f"{clone / 'bin'}:{env['PATH']}"}
+    )
+    assert [command for command in typed if "manage.py" not in command and not command.startswith(elsewhere)] == []
+    assert len(typed) == 10
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from expenses.models import Expense
 from tests.exactness import assert_totals_match
@@ -15,25 +22,67 @@ from tests.functional.pages import carry_out
 from tests.functional.test_deployment import KEY, as_printed, bare
 from tests.processes import ROOT, environment
 
-pytestmark = [pytest.mark.once, pytest.mark.long]
+pytestmark = pytest.mark.long
 
 DOCS = ROOT / "docs"
-PAGES = ("quickstart.md", "how-to/your-own-models.md", "how-to/backfill.md", "how-to/add-a-dimension.md")
+LIVE = ("how-to/backfill.md", "how-to/add-a-dimension.md")  # beside a writer, so on each database
+ALONE = ("quickstart.md", "how-to/your-own-models.md")
+DRIVERS = {"postgresql": ("psycopg", "psycopg-binary"), "mysql": ("mysqlclient",)}
+PRINTED = {"postgresql": "how-to/postgresql.md", "mysql": "how-to/mariadb.md"}  # with the options that it needs
+OPTIONS = re.compile(r'^```python\n("OPTIONS": .*?)^```$', re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
-    return new_host(tmp_path_factory)
+    made = new_host(tmp_path_factory)
+    made.lend(*DRIVERS.get(connection.vendor, ()))
+    return made
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_does_what_it_says(name: str, host: Host, tmp_path: Path) -> None:
-    clone = tmp_path / "clone"
-    clone.symlink_to(ROOT)
-    folder = tmp_path / "here"
+def carried_out(name: str, clone: Path, host: Host, folder: Path) -> list[str]:
     folder.mkdir()
     page = (DOCS / name).read_text().replace("/path/to/django-running-totals", str(clone))
-    assert carry_out(page, folder, host.variables({"PYTHONWARNINGS": "error"}))
+    return carry_out(page, folder, host.variables({"PYTHONWARNINGS": "error"}))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ALONE)
+def test_a_page_does_what_it_says(name: str, host: Host, tmp_path: Path) -> None:
+    assert carried_out(name, ROOT, host, tmp_path / "here")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", LIVE)
+def test_a_page_about_a_live_table_does_what_it_says_beside_a_writer(name: str, host: Host, tmp_path: Path) -> None:
+    example = tmp_path / "clone" / "examples" / "shop"
+    shutil.copytree(ROOT / "examples" / "shop", example)
+    with database() as settings:
+        if settings:
+            with (example / "project" / "settings.py").open("a") as file:
+                file.write(f"DATABASES = {{'default': {settings!r}}}\n")
+        assert carried_out(name, tmp_path / "clone", host, tmp_path / "here")
+
+
+@contextmanager
+def database() -> Iterator[dict[str, Any]]:
+    """Yield what settings say of a new database of the kind that the test runs on; nothing for the example's own."""
+    if connection.vendor == "sqlite":
+        yield {}
+        return
+    here = connection.settings_dict
+    settings = {name: here[name] for name in ("ENGINE", "HOST", "PORT", "USER", "PASSWORD")}
+    (options,) = OPTIONS.findall((DOCS / PRINTED[connection.vendor]).read_text())
+    settings |= {"NAME": f"{here['NAME']}_page", **ast.literal_eval(f"{{{options}}}")}
+    quoted = connection.ops.quote_name(settings["NAME"])
+    collated = " CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" if connection.vendor == "mysql" else ""
+    forced = " WITH (FORCE)" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {quoted}{collated}")
+    try:
+        yield settings
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {quoted}{forced}")
 
 
 @pytest.fixture
@@ -50,6 +99,7 @@ def script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_the_page_about_imports_does_what_it_says_with_the_service(clone: Path) -> None:
     assert carry_out((DOCS / "how-to" / "import.md").read_text(), clone, environment())
@@ -57,6 +107,7 @@ def test_the_page_about_imports_does_what_it_says_with_the_service(clone: Path) 
     assert_totals_match()
 
 
+@pytest.mark.once
 def test_the_commands_of_an_upgrade_succeed_in_their_order(clone: Path) -> None:
     elsewhere = ("systemctl", "pg_dump", "git", "make")  # what they do is not the service's
     for name in elsewhere:
@@ -72,6 +123,7 @@ def test_the_commands_of_an_upgrade_succeed_in_their_order(clone: Path) -> None:
     assert len(typed) == 10
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("page", "complaint"),
     [
@@ -88,6 +140,7 @@ def test_a_page_that_says_something_else_is_told_so(page: str, complaint: str, t
         carry_out(page, tmp_path, os.environ)
 
 
+@pytest.mark.once
 def test_what_a_page_writes_and_types_is_done_in_order(tmp_path: Path) -> None:
     page = (
         "The file `a.py`:\n\n```python\nclass A:\n    x = 1\n\n\nclass B:\n    x = 2\n```\n\n"

@@ -9,10 +9,11 @@ UV = (
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
 )
 SERVICE = ("--group", "service")
+SERVED = ("--extra", "postgres", *SERVICE)
 FILES = {
-    "base": SERVICE,
-    "test": (*SERVICE, "--group", "test"),
-    "check": (*SERVICE, "--group", "check"),
+    "base": SERVED,
+    "test": (*SERVED, "--group", "test"),
+    "check": (*SERVED, "--group", "check"),
     "docs": ("--group", "docs"),
 }
 
@@ -23,7 +24,7 @@ def main():
     for name, groups in FILES.items():
         path = f"requirements/{name}.txt"
         # What an earlier file pins, a later one pins alike.
-        subprocess.run([*UV, "--extra", "postgres", *groups, *known, "--output-file", path], check=True)
+        subprocess.run([*UV, *groups, *known, "--output-file", path], check=True)
         known += ["--constraint", path]
     mariadb = ("--extra", "mariadb", *SERVICE)
     subprocess.run([*UV, *mariadb, *known, "--output-file", "requirements/mariadb.txt"], check=True)

@@ -13,7 +13,7 @@ PIP := $(PY) -m pip --quiet --no-input --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test coverage bench check format requirements schema clean
+.PHONY: help setup demo test coverage bench check docs format requirements schema clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,12 +34,17 @@ coverage: $(VENV)/test.stamp ## Run the suite and fail where a line or branch of
 bench: $(VENV)/bench.stamp ## Measure what the engine costs and saves; QUICK=1 takes two minutes.
 	@exec $(PY) -m benchmarks.run $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
-check: $(VENV)/check.stamp ## Lint, check formatting, types and import contracts, audit dependencies.
+check: $(VENV)/check.stamp docs ## Lint, check formatting, types and import contracts, audit dependencies, build the docs.
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports --no-cache
 	$(PY) scripts/audit.py
+
+# Strict: a link that leads nowhere, or a page that nothing leads to, is an error.
+docs: $(VENV)/docs.stamp ## Build the documentation into build/site; nothing in it is loaded from elsewhere.
+	@$(PY) -m sphinx --quiet --fail-on-warning --keep-going --jobs 2 --doctree-dir build/doctrees docs build/site
+	@echo "Built: build/site/index.html"
 
 format: $(VENV)/check.stamp ## Format the code and apply the fixes that are safe.
 	$(PY) -m ruff check --fix-only .

@@ -1,7 +1,8 @@
 """Running totals of changing rows, kept exact by every write.
 
-What a host imports: ``aggregates.models.Tracked`` and ``Totals``, ``aggregates.definitions.Rollup``,
-``aggregates.fields.FixedDecimalField``, ``aggregates.ledger.batch``, ``aggregates.reads``.
+A host declares with ``aggregates.models.Tracked`` and ``Totals``, ``aggregates.definitions.Rollup`` and
+``aggregates.fields.FixedDecimalField``, and reads with ``aggregates.reads``. ``docs/reference/public-names.md``
+lists all that it may import; the rest may change in any release.
 """
 
 from __future__ import annotations

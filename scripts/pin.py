@@ -8,7 +8,14 @@ UV = (
     *("--universal", "--python-version", "3.11", "--fork-strategy", "fewest"),
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
 )
-FILES = {"base": (), "test": ("--group", "test"), "check": ("--group", "check")}
+SERVICE = ("--group", "service")
+SERVED = ("--extra", "postgres", *SERVICE)
+FILES = {
+    "base": SERVED,
+    "test": (*SERVED, "--group", "test"),
+    "check": (*SERVED, "--group", "check"),
+    "docs": ("--group", "docs"),
+}
 
 
 def main():
@@ -17,9 +24,10 @@ def main():
     for name, groups in FILES.items():
         path = f"requirements/{name}.txt"
         # What an earlier file pins, a later one pins alike.
-        subprocess.run([*UV, "--extra", "postgres", *groups, *known, "--output-file", path], check=True)
+        subprocess.run([*UV, *groups, *known, "--output-file", path], check=True)
         known += ["--constraint", path]
-    subprocess.run([*UV, "--extra", "mariadb", *known, "--output-file", "requirements/mariadb.txt"], check=True)
+    mariadb = ("--extra", "mariadb", *SERVICE)
+    subprocess.run([*UV, *mariadb, *known, "--output-file", "requirements/mariadb.txt"], check=True)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,26 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from aggregates import readiness, registry
 from aggregates.fields import FixedDecimalField
-from expenses import currencies
+from expenses import admin_export, currencies
+from expenses.admin_actions import ManyAtOnce
 from expenses.admin_base import EVERYBODY, LongListAdmin, ReadOnly, only_own
-from expenses.admin_filters import CurrencyFilter, MonthFilter, RollupFilter, StatusFilter, UncategorisedFilter
-from expenses.admin_months import KeepsToOpenMonths
+from expenses.admin_export import Exports
+from expenses.admin_filters import (
+    CurrencyFilter,
+    DaysFilter,
+    MonthFilter,
+    RollupFilter,
+    StatusFilter,
+    UncategorisedFilter,
+)
+from expenses.admin_months import WritesWholly
+from expenses.admin_totals_row import totals_row
 from expenses.admin_trail import history_of
 from expenses.models import Category, Expense, ExpenseTotals
 
@@ -50,7 +60,7 @@ class GroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Category)
-class CategoryAdmin(KeepsToOpenMonths, ModelAdmin):  # type: ignore[misc]
+class CategoryAdmin(WritesWholly, ModelAdmin):  # type: ignore[misc]
     """Categories; the expenses of a deleted one become uncategorised."""
 
     search_fields = ("name",)
@@ -67,7 +77,7 @@ class ExpenseForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Expense)
-class ExpenseAdmin(KeepsToOpenMonths, LongListAdmin):
+class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, LongListAdmin):  # type: ignore[misc]
     """Expenses. Whoever may not see everybody's works on the own ones only."""
 
     form = ExpenseForm
@@ -78,9 +88,11 @@ class ExpenseAdmin(KeepsToOpenMonths, LongListAdmin):
         ("category", AutocompleteSelectFilter),
         UncategorisedFilter,
         CurrencyFilter,
-        ("status", admin.ChoicesFieldListFilter),
+        ("status", ChoicesDropdownFilter),
         MonthFilter,
+        ("spent_on", DaysFilter),
     )
+    list_before_template = "expenses/admin/totals_row.html"
     search_fields = ("description", "owner__username", "category__name")
     search_help_text = "Description, owner or category"
     autocomplete_fields = ("owner", "category")
@@ -96,6 +108,20 @@ class ExpenseAdmin(KeepsToOpenMonths, LongListAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Expense]:
         """Return what the user may see."""
         return only_own(super().get_queryset(request), request)
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Leave out the filter by owner where the user is the only one."""
+        found = list(super().get_list_filter(request))
+        return found if request.user.has_perm(EVERYBODY) else found[1:]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """List them, with what the whole list comes to and where to get it as a file."""
+        response = super().changelist_view(request, extra_context)
+        context: dict[str, Any] = getattr(response, "context_data", None) or {}
+        if (changelist := context.get("cl")) and not changelist.is_popup:
+            context["totals_row"] = totals_row(changelist, request)
+            context["export_url"] = admin_export.address(changelist)
+        return response
 
     def get_exclude(self, request: HttpRequest, obj: Expense | None = None) -> list[str]:
         """Leave the owner out where it can only be the user."""

@@ -1,4 +1,4 @@
-"""The history of verify and rebuild runs, and which rollups are ready. To be read, never written."""
+"""The history of verify and rebuild runs, and which rollups are ready. To be read; runs are begun in ``admin_runs``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from aggregates import registry
+from aggregates.admin_runs import WorksOffRuns
 from aggregates.models import RollupState, Run
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[models.Model]
 else:
     _ModelAdmin = admin.ModelAdmin  # generic for type checkers only
+
+
+FINDINGS = '<table class="numbers" id="findings"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>'
 
 
 class ReadOnlyAdmin(_ModelAdmin):
@@ -37,10 +41,13 @@ class ReadOnlyAdmin(_ModelAdmin):
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyAdmin):
+class RunAdmin(WorksOffRuns, ReadOnlyAdmin):
     """Each verify and rebuild: when, by whom, how far it came, and what it found."""
 
-    list_display = ("started_at", "kind", "totals", "state", "buckets", "drifted", "corrected", "started_by", "took")
+    list_display = (
+        "started_at", "kind", "totals", "state", "buckets", "drifted", "corrected", "started_by", "took",
+        "follow",
+    )  # fmt: skip
     list_filter = ("kind", "state", "totals")
     list_select_related = ("started_by",)
     show_full_result_count = False
@@ -52,13 +59,13 @@ class RunAdmin(ReadOnlyAdmin):
         ("buckets", "drifted", "corrected"),
         "error",
         "found",
+        "follow",
     )
 
-    @admin.display(description="took")
-    def took(self, run: Run) -> str:
-        """Return how long it ran, or has run so far, in seconds."""
-        seconds = ((run.finished_at or run.heartbeat_at) - run.started_at).total_seconds()
-        return f"{seconds:.1f} s" if run.finished_at else f"{seconds:.1f} s so far"
+    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
+        """Return the fields, without what drifted for those who may not see sums."""
+        found = list(super().get_fields(request, obj))
+        return found if self.has_findings_permission(request) else [each for each in found if each != "found"]
 
     @admin.display(description="options")
     def asked(self, run: Run) -> str:
@@ -73,7 +80,7 @@ class RunAdmin(ReadOnlyAdmin):
         columns = ("rollup", "bucket", "stored", "expected", "difference")
         head = format_html_join("", '<th scope="col">{}</th>', ((column,) for column in columns))
         body = format_html_join("", "<tr>{}</tr>", ((_cells(finding, columns),) for finding in run.findings))
-        table = format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
+        table = format_html(FINDINGS, head, body)
         left_out = run.drifted - len(run.findings)
         return format_html("{}<p>… and {} more.</p>", table, left_out) if left_out > 0 else table
 

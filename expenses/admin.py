@@ -23,7 +23,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from aggregates import readiness, registry
 from aggregates.fields import FixedDecimalField
-from expenses import admin_export, currencies
+from expenses import admin_export, admin_runs, currencies
 from expenses.admin_actions import ManyAtOnce
 from expenses.admin_base import EVERYBODY, LongListAdmin, ReadOnly, only_own
 from expenses.admin_export import Exports
@@ -165,9 +165,7 @@ class ExpenseTotalsAdmin(ReadOnly, LongListAdmin):
         """List them; say so where a rollup was not found clean yet."""
         definition = registry.definition(ExpenseTotals)
         if unready := sorted(set(definition.fingerprints) - set(readiness.ready(definition))):
-            text = (
-                f"Not verified yet: {', '.join(unready)}. Run manage.py rebuild_totals; until then sums may be missing."
-            )
+            text = f"Not found clean yet: {', '.join(unready)}. {admin_runs.ADVICE} Until then sums may be missing."
             self.message_user(request, text, messages.WARNING)
         response: HttpResponse = super().changelist_view(request, extra_context)
         return response

@@ -17,12 +17,13 @@ from django.http import HttpRequest
 from aggregates.exceptions import TotalsNotReady
 from expenses import currencies, months, reports
 from expenses.admin_base import EVERYBODY
+from expenses.admin_runs import ADVICE
 from expenses.models import Status
 from expenses.reports import Question
 
 CURRENCIES_SHOWN = 200  # there are fewer
 ONE_DAY = dt.timedelta(days=1)
-NOT_READY = "No totals: they were not found clean yet. Rebuild them under Runs, or with manage.py rebuild_totals."
+NOT_READY = f"No totals: they were not found clean yet. {ADVICE}"
 Values = Sequence[str]
 
 

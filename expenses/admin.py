@@ -23,7 +23,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from aggregates import readiness, registry
 from aggregates.fields import FixedDecimalField
-from expenses import admin_export, admin_runs, currencies
+from expenses import admin_export, admin_import, admin_runs, currencies
 from expenses.admin_actions import ManyAtOnce
 from expenses.admin_base import EVERYBODY, LongListAdmin, ReadOnly, only_own
 from expenses.admin_export import Exports
@@ -35,6 +35,7 @@ from expenses.admin_filters import (
     StatusFilter,
     UncategorisedFilter,
 )
+from expenses.admin_import import Imports
 from expenses.admin_months import WritesWholly
 from expenses.admin_totals_row import totals_row
 from expenses.admin_trail import history_of
@@ -77,7 +78,7 @@ class ExpenseForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Expense)
-class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, LongListAdmin):  # type: ignore[misc]
+class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, Imports, LongListAdmin):  # type: ignore[misc]
     """Expenses. Whoever may not see everybody's works on the own ones only."""
 
     form = ExpenseForm
@@ -121,6 +122,7 @@ class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, LongListAdmin):  # type: i
         if (changelist := context.get("cl")) and not changelist.is_popup:
             context["totals_row"] = totals_row(changelist, request)
             context["export_url"] = admin_export.address(changelist)
+            context["import_url"] = reverse(admin_import.ADDRESS) if admin_import.may_import(request) else ""
         return response
 
     def get_exclude(self, request: HttpRequest, obj: Expense | None = None) -> list[str]:

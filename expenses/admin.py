@@ -54,6 +54,13 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg, misc]
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let who sees everybody's expenses look their owners up as well, and no more."""
+        match = request.resolver_match
+        looking_up = match is not None and match.url_name == "autocomplete"
+        allowed: bool = super().has_view_permission(request, obj)
+        return allowed or (looking_up and request.user.has_perm(EVERYBODY))
+
 
 @admin.register(Group)
 class GroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
@@ -137,6 +144,12 @@ class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, Imports, LongListAdmin):  
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Show the expense's audit trail, which has what the admin's own history lacks."""
         return redirect(history_of(object_id))
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return a field that has a name in the list as well, where no label stands beside it."""
+        field = super().formfield_for_choice_field(db_field, request, **kwargs)
+        field.widget.attrs["aria-label"] = db_field.verbose_name.capitalize()
+        return field
 
     def save_model(self, request: HttpRequest, obj: Expense, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         """Save; a new expense of a user who sees only the own ones is the user's."""

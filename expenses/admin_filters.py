@@ -137,7 +137,7 @@ class DaysFilter(RangeDateFilter):  # type: ignore[misc]
         return queryset
 
 
-class UncategorisedFilter(admin.SimpleListFilter):
+class UncategorisedFilter(DropdownFilter):  # type: ignore[misc]
     """Expenses that wait for a category; ``uncategorised=yes``."""
 
     title = "uncategorised"

@@ -30,7 +30,7 @@ from expenses.imports.exceptions import CannotImport
 from expenses.imports.foresight import Foresight, Window
 from expenses.imports.options import Dialect
 from expenses.imports.rejects import RejectsFile
-from expenses.uploads import MAX_BYTES, MAX_NAME, ExpenseUpload
+from expenses.uploads import KEPT, MAX_BYTES, MAX_NAME, ExpenseUpload
 
 ADDRESS = "admin:expenses_expense_import"
 NEEDED = ("expenses.add_expense", EVERYBODY)
@@ -103,8 +103,9 @@ class Imports(ModelAdmin):  # type: ignore[misc]
         form = UploadForm(request.POST, request.FILES)
         if not form.is_valid():
             return self._page(request, None, upload_form=form)
-        file = form.cleaned_data["file"]
-        given = {"name": file.name[:MAX_NAME], "content": file.read(), "uploaded_at": timezone.now()}
+        file, now = form.cleaned_data["file"], timezone.now()
+        ExpenseUpload.objects.filter(uploaded_at__lt=now - KEPT).delete()
+        given = {"name": file.name[:MAX_NAME], "content": file.read(), "uploaded_at": now}
         nothing: dict[str, Any] = {"options": {}, "imported_at": None, "report": None, "rejects": None}
         ExpenseUpload.objects.update_or_create(user_id=request.user.pk, defaults={**given, **nothing})
         return redirect(ADDRESS)

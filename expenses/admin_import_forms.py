@@ -6,6 +6,7 @@ import codecs
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import fields
 from io import BytesIO
 from typing import Any
@@ -33,6 +34,7 @@ from expenses.imports.options import (
 from expenses.imports.values import MAX_DATE, MAX_NAME
 from expenses.uploads import MAX_BYTES
 
+CODECS = {UTF_8: "utf-8", "iso-8859-1": "iso-8859-1, latin-1"}
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 GUESSED_FROM = 4_096
 """Bytes of a file that its delimiter and encoding are guessed from."""
@@ -83,7 +85,8 @@ def guessed(content: bytes) -> Dialect:
 
 def header(content: bytes, dialect: Dialect) -> list[str]:
     """Return the names of a file's columns; raise CannotImport where it has no header that can be read."""
-    first = next(records(BytesIO(content), dialect), None)
+    with closing(records(BytesIO(content), dialect)) as found:
+        first = next(found, None)
     if first is None:
         raise CannotImport("The file is empty: its first line has to name the columns.")
     if first.problem:
@@ -120,7 +123,8 @@ class OptionsForm(forms.Form):
 
     delimiter = forms.ChoiceField(choices=list(DELIMITERS.items()), widget=UnfoldAdminSelectWidget())
     encoding = forms.ChoiceField(
-        choices=[(name, name) for name in sorted(set(ENCODINGS.values()))], widget=UnfoldAdminSelectWidget()
+        choices=[(codec, CODECS.get(codec, codec)) for codec in dict.fromkeys(ENCODINGS.values())],
+        widget=UnfoldAdminSelectWidget(),
     )
     currency = forms.CharField(
         required=False,

@@ -40,6 +40,7 @@ class RunAdmin(PlainRunAdmin, ModelAdmin):  # type: ignore[misc]
     """Verifies and rebuilds. A verify, and what a run found, show everybody's sums."""
 
     begin_template = "expenses/admin/run_begin.html"
+    progress_template = "expenses/admin/run_progress.html"
     begin_forms = {Run.Kind.VERIFY: ThemedBeginForm, Run.Kind.REBUILD: ThemedRebuildForm}
     paginator = BoundedPaginator
 

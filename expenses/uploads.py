@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.conf import settings
 from django.db import models
 
 MAX_BYTES = 5_000_000
 MAX_NAME = 255
+KEPT = dt.timedelta(days=7)
+"""How long after its upload a file may be forgotten; the next upload of anybody does so."""
 
 
 class ExpenseUpload(models.Model):

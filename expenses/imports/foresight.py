@@ -14,7 +14,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import models
 
-from expenses import months, reports
+from expenses import currencies, months, reports
 from expenses.importing import Import
 from expenses.imports.entries import Entry, Rejection
 from expenses.imports.report import Report
@@ -33,6 +33,11 @@ class Line:
     outcome: str
     entry: Entry | None = None
     rejection: Rejection | None = None
+
+    @property
+    def amount(self) -> str:
+        """Return the amount with its currency's digits."""
+        return currencies.plain(self.entry.amount, self.entry.currency) if self.entry else ""
 
 
 @dataclass

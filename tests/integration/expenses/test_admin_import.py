@@ -95,7 +95,7 @@ def test_rejected_lines_come_back_as_a_file_before_the_import_and_after_it(admin
     imported(admin_client)
     after = admin_client.get(REJECTS)
     for response in (before, after):
-        found = list(csv.DictReader(io.StringIO(response.content.decode())))
+        found = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
         assert [(row["line"], row["id"], row["amount"]) for row in found] == [("3", "2", "1.00"), ("4", "3", "y")]
 
 
@@ -257,6 +257,13 @@ def test_a_file_is_put_away_and_replaced(admin_client: Client) -> None:
     assert ExpenseUpload.objects.get().options == {}
     admin_client.post(IMPORT, {"do": "discard"})
     assert not ExpenseUpload.objects.exists()
+
+
+def test_a_file_that_nobody_came_back_to_is_forgotten(admin_client: Client, owner: Any) -> None:
+    long_ago = timezone.now() - dt.timedelta(days=8)
+    ExpenseUpload.objects.create(user=owner, name="old.csv", content=b"", uploaded_at=long_ago)
+    upload(admin_client, "1,anna,Taxi,2026-01-31,12.50")
+    assert [str(one) for one in ExpenseUpload.objects.all()] == ["march.csv"]
 
 
 def test_it_takes_the_permissions_to_add_and_to_see_everybody_and_a_token(admin_client: Client) -> None:

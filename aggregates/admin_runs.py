@@ -182,7 +182,7 @@ class WorksOffRuns(_ModelAdmin):
         run: Any = self.get_queryset(request).using(router.db_for_write(Run)).filter(pk=key).first()
         if run is None:
             raise Http404
-        return run  # type: ignore[no-any-return]  # the admin is of runs
+        return run
 
     def _require_work(self, request: HttpRequest, kind: str) -> None:
         if not self.has_work_permission(request, kind):

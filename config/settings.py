@@ -125,7 +125,10 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 if METRICS_FOLDER := env.str("PROMETHEUS_MULTIPROC_DIR", default=""):
     Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)  # what counts wants it there when it is imported
 
-UNFOLD = {"SCRIPTS": [lambda request: static("expenses/admin.js")]}
+UNFOLD = {
+    "STYLES": [lambda request: static("expenses/admin.css")],
+    "SCRIPTS": [lambda request: static("expenses/admin.js")],
+}
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "build" / "static")))

@@ -85,7 +85,7 @@ class ExpenseForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Expense)
-class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, Imports, LongListAdmin):  # type: ignore[misc]
+class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, Imports, LongListAdmin):
     """Expenses. Whoever may not see everybody's works on the own ones only."""
 
     form = ExpenseForm

@@ -38,7 +38,7 @@ class BoundedPaginator(_Paginator):
     template_name = "expenses/admin/pagination.html"
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]  # the stubs know a property, Django has this
+    def count(self) -> int:
         """Return the number of rows, or the bound where there are more."""
         return self._counted[0]
 

@@ -107,7 +107,7 @@ class Imports(ModelAdmin):  # type: ignore[misc]
         ExpenseUpload.objects.filter(uploaded_at__lt=now - KEPT).delete()
         given = {"name": file.name[:MAX_NAME], "content": file.read(), "uploaded_at": now}
         nothing: dict[str, Any] = {"options": {}, "imported_at": None, "report": None, "rejects": None}
-        ExpenseUpload.objects.update_or_create(user_id=request.user.pk, defaults={**given, **nothing})
+        ExpenseUpload.objects.update_or_create(user=request.user, defaults={**given, **nothing})
         return redirect(ADDRESS)
 
     def _look(self, request: HttpRequest, upload: ExpenseUpload) -> HttpResponse:

@@ -44,9 +44,6 @@ class RunAdmin(PlainRunAdmin, ModelAdmin):  # type: ignore[misc]
     begin_forms = {Run.Kind.VERIFY: ThemedBeginForm, Run.Kind.REBUILD: ThemedRebuildForm}
     paginator = BoundedPaginator
 
-    class Media:
-        css = {"all": ["expenses/admin.css"]}
-
     def has_work_permission(self, request: HttpRequest, kind: str) -> bool:
         """Return whether the user may work on runs, and for a verify see everybody's expenses."""
         return super().has_work_permission(request, kind) and (

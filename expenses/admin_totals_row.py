@@ -164,7 +164,7 @@ def _question(changelist: ChangeList, request: HttpRequest) -> Question:
         except (KeyError, ValueError) as error:
             raise NotAnswered(f"{name}={','.join(values)}") from error
     if not request.user.has_perm(EVERYBODY):
-        own = frozenset({request.user.pk})
+        own = frozenset(filter(None, [request.user.pk]))
         picked.owners = own if picked.owners is None else picked.owners & own
     return picked.question()
 

@@ -55,6 +55,8 @@
         if (!kind.startsWith("application/json")) {
             if (answer.status === 503) {
                 again("The database is busy.");
+            } else if (answer.redirected) {
+                giveUp("You were logged out.");
             } else {
                 giveUp(`The server answered ${answer.status}.`);
             }

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
 from aggregates import registry
+from aggregates.admin_findings import pairs, table
 from aggregates.admin_runs import WorksOffRuns
 from aggregates.models import RollupState, Run
 
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[models.Model]
 else:
     _ModelAdmin = admin.ModelAdmin  # generic for type checkers only
-
-
-FINDINGS = '<table class="numbers" id="findings"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>'
 
 
 class ReadOnlyAdmin(_ModelAdmin):
@@ -70,30 +65,12 @@ class RunAdmin(WorksOffRuns, ReadOnlyAdmin):
     @admin.display(description="options")
     def asked(self, run: Run) -> str:
         """Return the options it was given, as text."""
-        return _pairs(run.options) or "-"
+        return pairs(run.options) or "-"
 
     @admin.display(description="drifted buckets")
     def found(self, run: Run) -> str:
         """Return the first drifted buckets as a table."""
-        if not run.findings:
-            return "none" if run.clean_result else "none so far"
-        columns = ("rollup", "bucket", "stored", "expected", "difference")
-        head = format_html_join("", '<th scope="col">{}</th>', ((column,) for column in columns))
-        body = format_html_join("", "<tr>{}</tr>", ((_cells(finding, columns),) for finding in run.findings))
-        table = format_html(FINDINGS, head, body)
-        left_out = run.drifted - len(run.findings)
-        return format_html("{}<p>… and {} more.</p>", table, left_out) if left_out > 0 else table
-
-
-def _cells(finding: Mapping[str, Any], columns: tuple[str, ...]) -> SafeString:
-    return format_html_join("", "<td>{}</td>", ((_pairs(finding.get(column)),) for column in columns))
-
-
-def _pairs(value: Any) -> str:
-    """Return a mapping as ``name: value, …``, anything else as text."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {'none' if v is None else v}" for name, v in value.items())
-    return "" if value is None else str(value)
+        return table(run)
 
 
 @admin.register(RollupState)

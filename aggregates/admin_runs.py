@@ -23,6 +23,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from aggregates import conf, registry, steps
+from aggregates.admin_findings import table
 from aggregates.models import Run
 from aggregates.rebuild import Options
 from aggregates.steps import BeingWorkedOn, NotUnderWay, RunUnderWay
@@ -126,7 +127,7 @@ class WorksOffRuns(_ModelAdmin):
             running=running,
             in_steps=running and run.plan is not None and self.has_work_permission(request, run.kind),
             took=self.took(run),
-            found=self.found(run),
+            found=table(run),
             findings_shown=self.has_findings_permission(request),
             step_url=self._page("step", key),
             cancel_url=self._page("cancel", key),
@@ -165,10 +166,6 @@ class WorksOffRuns(_ModelAdmin):
         """Return how long it ran, or has run so far, in seconds."""
         seconds = ((run.finished_at or run.heartbeat_at) - run.started_at).total_seconds()
         return f"{seconds:.1f} s" if run.finished_at else f"{seconds:.1f} s so far"
-
-    def found(self, run: Run) -> str:
-        """Return the first drifted buckets as a table."""
-        raise NotImplementedError
 
     @admin.display(description="progress")
     def follow(self, run: Run) -> str:

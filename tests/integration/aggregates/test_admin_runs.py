@@ -86,6 +86,7 @@ def test_a_rebuild_is_confirmed_then_worked_off_a_step_a_request_and_reported(
     text = shown(admin_client, run)
     assert "Under way: 0 of 4 chunks done." in text
     assert '<progress id="run-progress" max="4" value="0"' in text
+    assert '/aggregates/run.js" defer' in text
     for done in (1, 2, 3):
         answer = admin_client.post(page(run, "step"))
         assert (answer.status_code, answer["Location"]) == (302, page(run))

@@ -30,7 +30,7 @@ def _cells(finding: Mapping[str, Any]) -> SafeString:
 
 
 def pairs(value: Any) -> str:
-    """Return a mapping as ``name: value, …``, anything else as text."""
+    """Return a mapping as ``name: value, …``, in the order of the alphabet, anything else as text."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {'none' if v is None else v}" for name, v in value.items())
+        return ", ".join(f"{name}: {'none' if v is None else v}" for name, v in sorted(value.items()))
     return "" if value is None else str(value)

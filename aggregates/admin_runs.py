@@ -176,7 +176,7 @@ class WorksOffRuns(_ModelAdmin):
     def _run(self, request: HttpRequest, key: uuid.UUID) -> Run:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        run: Any = self.get_queryset(request).using(router.db_for_write(Run)).filter(pk=key).first()
+        run: Run | None = self.get_queryset(request).using(router.db_for_write(Run)).filter(pk=key).first()
         if run is None:
             raise Http404
         return run
@@ -189,7 +189,7 @@ class WorksOffRuns(_ModelAdmin):
         return reverse(f"{self.admin_site.name}:aggregates_run_{name}", args=args)
 
     def _context(self, request: HttpRequest, title: str, **more: Any) -> dict[str, Any]:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]  # as the admin itself does
+        request.current_app = self.admin_site.name
         site = self.admin_site.each_context(request)
         return {**site, "title": title, "opts": self.opts, "media": self.media, **more}
 

@@ -17,7 +17,7 @@ else:
     _Paginator = Paginator  # generic for type checkers only
 
 EVERYBODY = "expenses.view_all_expenses"
-COUNTED = 100_000
+COUNTED = 50_000
 """Rows that a list counts, and lets one turn the pages of; an action on all of them takes no more."""
 
 

@@ -107,7 +107,7 @@ class Imports(ModelAdmin):  # type: ignore[misc]
         ExpenseUpload.objects.filter(uploaded_at__lt=now - KEPT).delete()
         given = {"name": file.name[:MAX_NAME], "content": file.read(), "uploaded_at": now}
         nothing: dict[str, Any] = {"options": {}, "imported_at": None, "report": None, "rejects": None}
-        ExpenseUpload.objects.update_or_create(user=request.user, defaults={**given, **nothing})
+        ExpenseUpload.objects.update_or_create(user_id=_user(request), defaults={**given, **nothing})
         return redirect(ADDRESS)
 
     def _look(self, request: HttpRequest, upload: ExpenseUpload) -> HttpResponse:
@@ -162,6 +162,14 @@ class Imports(ModelAdmin):  # type: ignore[misc]
         if upload is not None:
             context |= _shown(upload, options_form, request.GET.get("from", ""))
         return TemplateResponse(request, "expenses/admin/import.html", context)
+
+
+def _user(request: HttpRequest) -> int:
+    """Return the key of the user, who has permissions and so is logged in."""
+    key: int | None = request.user.pk
+    if key is None:
+        raise PermissionDenied
+    return key
 
 
 def _require(request: HttpRequest) -> None:

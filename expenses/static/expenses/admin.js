@@ -7,6 +7,7 @@ window.addEventListener("load", () => {
         const label = select && select.id && document.querySelector(`label[for="${CSS.escape(select.id)}"]`);
         if (label) {
             label.id = label.id || `${select.id}-label`;
+            box.querySelector(".select2-selection__rendered")?.setAttribute("aria-labelledby", label.id);
             box.setAttribute("aria-labelledby", `${label.id} ${box.getAttribute("aria-labelledby") || ""}`.trim());
         }
     }

@@ -98,7 +98,7 @@ def test_a_rebuild_is_confirmed_then_worked_off_a_step_a_request_and_reported(
     assert '<dd id="run-corrected">1</dd>' in text
     [cells] = re.findall(r"<tbody><tr>(.*?)</tr>", text)
     assert re.findall(r"<td>(.*?)</td>", cells) == [
-        "gate", "gate: d", "price: 1.5000, count: 1", "price: 1.0000, count: 1", "price: -0.5000, count: 0",
+        "gate", "gate: d", "count: 1, price: 1.5000", "count: 1, price: 1.0000", "count: 0, price: -0.5000",
     ]  # fmt: skip
     assert 'id="go-on"' not in text
     assert "run.js" not in text

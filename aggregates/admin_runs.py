@@ -176,7 +176,8 @@ class WorksOffRuns(_ModelAdmin):
     def _run(self, request: HttpRequest, key: uuid.UUID) -> Run:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        run: Run | None = self.get_queryset(request).using(router.db_for_write(Run)).filter(pk=key).first()
+        runs: Any = self.get_queryset(request)
+        run: Run | None = runs.using(router.db_for_write(Run)).filter(pk=key).first()
         if run is None:
             raise Http404
         return run

@@ -210,7 +210,7 @@ class ExpenseTotalsAdmin(ReadOnly, LongListAdmin):
         """Return how many expenses the bucket has."""
         return int(_whole(total)[0])
 
-    @admin.display(description="")
+    @admin.display(description="behind it")
     def behind(self, total: ExpenseTotals) -> str:
         """Return a link to the very expenses behind the bucket."""
         if not _whole(total)[0]:

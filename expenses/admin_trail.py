@@ -96,7 +96,7 @@ class ExpenseImageAdmin(ReadOnly, LongListAdmin):
         """Return the request or the command."""
         return image.write.via
 
-    @admin.display(description="")
+    @admin.display(description="what")
     def moment(self, image: ExpenseImage) -> str:
         """Return what happened, and which side of it this is."""
         return f"{image.write.kind}: {'after' if image.after else 'before'}"

@@ -1,14 +1,18 @@
 // A choice that is looked up has no name for screen readers: it gets that of its label.
 "use strict";
 
-window.addEventListener("load", () => {
-    for (const box of document.querySelectorAll(".select2-selection")) {
+window.addEventListener("DOMContentLoaded", () => {
+    const nameBox = (box) => {
         const select = box.closest(".select2-container").previousElementSibling;
         const label = select && select.id && document.querySelector(`label[for="${CSS.escape(select.id)}"]`);
-        if (label) {
+        const shown = box.querySelector(".select2-selection__rendered");
+        if (label && shown) {
             label.id = label.id || `${select.id}-label`;
-            box.querySelector(".select2-selection__rendered")?.setAttribute("aria-labelledby", label.id);
-            box.setAttribute("aria-labelledby", `${label.id} ${box.getAttribute("aria-labelledby") || ""}`.trim());
+            shown.setAttribute("aria-labelledby", label.id);
+            box.setAttribute("aria-labelledby", `${label.id} ${shown.id}`);
         }
-    }
+    };
+    const nameAll = () => document.querySelectorAll(".select2-selection").forEach(nameBox);
+    new MutationObserver(nameAll).observe(document.body, {childList: true, subtree: true});
+    nameAll();
 });

@@ -1,17 +1,16 @@
-"""The history of verify and rebuild runs, and which rollups are ready. To be read, never written."""
+"""The history of verify and rebuild runs, and which rollups are ready. To be read; runs are begun in ``admin_runs``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
 from aggregates import registry
+from aggregates.admin_findings import pairs, table
+from aggregates.admin_runs import WorksOffRuns
 from aggregates.models import RollupState, Run
 
 if TYPE_CHECKING:
@@ -37,10 +36,13 @@ class ReadOnlyAdmin(_ModelAdmin):
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnlyAdmin):
+class RunAdmin(WorksOffRuns, ReadOnlyAdmin):
     """Each verify and rebuild: when, by whom, how far it came, and what it found."""
 
-    list_display = ("started_at", "kind", "totals", "state", "buckets", "drifted", "corrected", "started_by", "took")
+    list_display = (
+        "started_at", "kind", "totals", "state", "buckets", "drifted", "corrected", "started_by", "took",
+        "follow",
+    )  # fmt: skip
     list_filter = ("kind", "state", "totals")
     list_select_related = ("started_by",)
     show_full_result_count = False
@@ -52,41 +54,23 @@ class RunAdmin(ReadOnlyAdmin):
         ("buckets", "drifted", "corrected"),
         "error",
         "found",
+        "follow",
     )
 
-    @admin.display(description="took")
-    def took(self, run: Run) -> str:
-        """Return how long it ran, or has run so far, in seconds."""
-        seconds = ((run.finished_at or run.heartbeat_at) - run.started_at).total_seconds()
-        return f"{seconds:.1f} s" if run.finished_at else f"{seconds:.1f} s so far"
+    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
+        """Return the fields, without what drifted for those who may not see sums."""
+        found = list(super().get_fields(request, obj))
+        return found if self.has_findings_permission(request) else [each for each in found if each != "found"]
 
     @admin.display(description="options")
     def asked(self, run: Run) -> str:
         """Return the options it was given, as text."""
-        return _pairs(run.options) or "-"
+        return pairs(run.options) or "-"
 
     @admin.display(description="drifted buckets")
     def found(self, run: Run) -> str:
         """Return the first drifted buckets as a table."""
-        if not run.findings:
-            return "none" if run.clean_result else "none so far"
-        columns = ("rollup", "bucket", "stored", "expected", "difference")
-        head = format_html_join("", '<th scope="col">{}</th>', ((column,) for column in columns))
-        body = format_html_join("", "<tr>{}</tr>", ((_cells(finding, columns),) for finding in run.findings))
-        table = format_html("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>", head, body)
-        left_out = run.drifted - len(run.findings)
-        return format_html("{}<p>… and {} more.</p>", table, left_out) if left_out > 0 else table
-
-
-def _cells(finding: Mapping[str, Any], columns: tuple[str, ...]) -> SafeString:
-    return format_html_join("", "<td>{}</td>", ((_pairs(finding.get(column)),) for column in columns))
-
-
-def _pairs(value: Any) -> str:
-    """Return a mapping as ``name: value, …``, anything else as text."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {'none' if v is None else v}" for name, v in value.items())
-    return "" if value is None else str(value)
+        return table(run)
 
 
 @admin.register(RollupState)

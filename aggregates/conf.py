@@ -18,6 +18,10 @@ class Settings:
     """After how long a conflict is no longer tried again."""
     BATCH_SIZE: int = 500_000
     """Source rows that one verify or rebuild statement looks at, at most, where ranges allow."""
+    STEP_ROWS: int = 50_000
+    """Source rows that a chunk of a run in steps looks at, about; what ranges do not part is not split."""
+    STEP_SECONDS: float = 5.0
+    """After how long a step of a run begins no further chunk."""
 
 
 def current() -> Settings:

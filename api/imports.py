@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import fields
 from typing import Any, BinaryIO
@@ -26,22 +26,21 @@ from api.views import PrivateView
 from expenses.importing import Import, Reader, delimited
 from expenses.imports.exceptions import CannotImport
 from expenses.imports.json_lines import json_records
-from expenses.imports.options import DEFAULT_SOURCE, MAX_SOURCE, Columns, Dialect, Notation, Options
+from expenses.imports.options import (
+    DEFAULT_SOURCE,
+    ENCODINGS,
+    MAX_SOURCE,
+    UTF_8,
+    Columns,
+    Dialect,
+    Notation,
+    Options,
+)
 from expenses.imports.report import Report
 from expenses.imports.values import MAX_DATE, MAX_NAME
 
 JSON_LINES = ("application/jsonl", "application/x-ndjson")
 REFUSED = ("import-refused", "Nothing of the file went in")
-UTF_8 = "utf-8-sig"
-# Not whatever Python has: among its codecs are some that no file is in, and slow ones.
-ENCODINGS: Mapping[str, str] = {
-    "utf-8": UTF_8,
-    UTF_8: UTF_8,
-    "utf-16": "utf-16",
-    "latin-1": "iso-8859-1",
-    **{name: name for name in ("iso-8859-1", "iso-8859-2", "iso-8859-15", "cp1250", "cp1251", "cp1252")},
-    **{f"windows-{page}": f"cp{page}" for page in (1250, 1251, 1252)},
-}
 MAX_DETAIL = 2_000
 OPTION = re.compile(r"--(delimiter|encoding|decimal-comma|date-format|currency-column|currency)\b")
 """An option of the command, as the reasons of an import name it."""

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import router
 from django.http import Http404
 from django.urls import reverse
@@ -23,7 +22,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from aggregates import registry, runs, steps
+from aggregates import conf, registry, runs, steps
 from aggregates.models import Run
 from aggregates.rebuild import Options
 from aggregates.steps import BeingWorkedOn, NotUnderWay, RunRefused, RunUnderWay
@@ -36,10 +35,6 @@ from expenses.models import ExpenseTotals
 
 READ_RUNS = "aggregates.view_run"
 WORK_ON_RUNS = "aggregates.change_run"
-STEP_SECONDS = 5.0
-"""After how long a request begins no further chunk, unless the setting TOTALS_STEP_SECONDS says otherwise."""
-STEP_ROWS = 50_000
-"""Expenses that a chunk looks at, about, unless the setting TOTALS_STEP_ROWS says otherwise."""
 
 REFUSALS: Mapping[type[RunRefused], tuple[str, str]] = {
     RunUnderWay: ("run-under-way", "A rebuild is under way"),
@@ -224,12 +219,11 @@ def address(run: Run, request: Request) -> str:
 
 
 def _begun(kind: Run.Kind, options: Options, request: Request) -> Run:
-    rows = getattr(settings, "TOTALS_STEP_ROWS", STEP_ROWS)
     with _refusals(request):
         run = steps.begin(
             registry.definition(ExpenseTotals),
             kind,
-            Options(options.from_scratch, options.dry_run, batch_size=rows),
+            Options(options.from_scratch, options.dry_run, batch_size=conf.current().STEP_ROWS),
             using=_database(),
             at=timezone.now(),
             by=request.user,
@@ -238,9 +232,8 @@ def _begun(kind: Run.Kind, options: Options, request: Request) -> Run:
 
 
 def _stepped(run: Run, request: Request) -> Run:
-    seconds = getattr(settings, "TOTALS_STEP_SECONDS", STEP_SECONDS)
     with _refusals(request):
-        return steps.step(run, clock=timezone.now, seconds=seconds)
+        return steps.step(run, clock=timezone.now, seconds=conf.current().STEP_SECONDS)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from rest_framework.renderers import JSONRenderer
 
+from expenses import spreadsheets
+
 Row = Mapping[str, Any]
 
-# What a spreadsheet takes for the start of a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 TEXT_COLUMNS = frozenset({"owner_name", "category_name"})
 
 
@@ -32,20 +31,10 @@ def response(format: str, columns: Sequence[str], rows: Iterator[Row]) -> Stream
     )
 
 
-class _Line:
-    """A file whose write returns what it was given: csv.writer then returns each line."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
 def _csv(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
     """Yield the header line and a line for each row."""
-    writer = csv.writer(_Line())
-    yield writer.writerow(columns)
-    for row in rows:
-        cells = _flat(row)
-        yield writer.writerow([_cell(column, cells[column]) for column in columns])
+    flat = map(_flat, rows)
+    return spreadsheets.lines(columns, ([_cell(column, row[column]) for column in columns] for row in flat))
 
 
 def _flat(row: Row) -> dict[str, Any]:
@@ -55,10 +44,8 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def _cell(column: str, value: Any) -> Any:
-    """Return a value for a spreadsheet, which must take no text for a formula. Amounts stay numbers."""
-    if column in TEXT_COLUMNS and isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
+    """Return a value for a spreadsheet. Amounts stay numbers."""
+    return spreadsheets.text(value) if column in TEXT_COLUMNS else value
 
 
 def _jsonl(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[bytes]:

@@ -6,6 +6,8 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 
+from django.templatetags.static import static
+
 from config import logs
 from config.csp import POLICY
 from config.environment import env, rate, whole
@@ -122,6 +124,11 @@ DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # the client's mistake, no
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 if METRICS_FOLDER := env.str("PROMETHEUS_MULTIPROC_DIR", default=""):
     Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)  # what counts wants it there when it is imported
+
+UNFOLD = {
+    "STYLES": [lambda request: static("expenses/admin.css")],
+    "SCRIPTS": [lambda request: static("expenses/admin.js")],
+}
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "build" / "static")))

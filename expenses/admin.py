@@ -17,16 +17,27 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from aggregates import readiness, registry
 from aggregates.fields import FixedDecimalField
-from expenses import currencies
+from expenses import admin_export, admin_import, admin_runs, currencies
+from expenses.admin_actions import ManyAtOnce
 from expenses.admin_base import EVERYBODY, LongListAdmin, ReadOnly, only_own
-from expenses.admin_filters import CurrencyFilter, MonthFilter, RollupFilter, StatusFilter, UncategorisedFilter
-from expenses.admin_months import KeepsToOpenMonths
+from expenses.admin_export import Exports
+from expenses.admin_filters import (
+    CurrencyFilter,
+    DaysFilter,
+    MonthFilter,
+    RollupFilter,
+    StatusFilter,
+    UncategorisedFilter,
+)
+from expenses.admin_import import Imports
+from expenses.admin_months import WritesWholly
+from expenses.admin_totals_row import totals_row
 from expenses.admin_trail import history_of
 from expenses.models import Category, Expense, ExpenseTotals
 
@@ -43,6 +54,13 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):  # type: ignore[type-arg, misc]
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let who sees everybody's expenses look their owners up as well, and no more."""
+        match = request.resolver_match
+        looking_up = match is not None and match.url_name == "autocomplete"
+        allowed: bool = super().has_view_permission(request, obj)
+        return allowed or (looking_up and request.user.has_perm(EVERYBODY))
+
 
 @admin.register(Group)
 class GroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
@@ -50,7 +68,7 @@ class GroupAdmin(BaseGroupAdmin, ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Category)
-class CategoryAdmin(KeepsToOpenMonths, ModelAdmin):  # type: ignore[misc]
+class CategoryAdmin(WritesWholly, ModelAdmin):  # type: ignore[misc]
     """Categories; the expenses of a deleted one become uncategorised."""
 
     search_fields = ("name",)
@@ -67,7 +85,7 @@ class ExpenseForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Expense)
-class ExpenseAdmin(KeepsToOpenMonths, LongListAdmin):
+class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, Imports, LongListAdmin):
     """Expenses. Whoever may not see everybody's works on the own ones only."""
 
     form = ExpenseForm
@@ -78,9 +96,11 @@ class ExpenseAdmin(KeepsToOpenMonths, LongListAdmin):
         ("category", AutocompleteSelectFilter),
         UncategorisedFilter,
         CurrencyFilter,
-        ("status", admin.ChoicesFieldListFilter),
+        ("status", ChoicesDropdownFilter),
         MonthFilter,
+        ("spent_on", DaysFilter),
     )
+    list_before_template = "expenses/admin/totals_row.html"
     search_fields = ("description", "owner__username", "category__name")
     search_help_text = "Description, owner or category"
     autocomplete_fields = ("owner", "category")
@@ -97,6 +117,21 @@ class ExpenseAdmin(KeepsToOpenMonths, LongListAdmin):
         """Return what the user may see."""
         return only_own(super().get_queryset(request), request)
 
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        """Leave out the filter by owner where the user is the only one."""
+        found = list(super().get_list_filter(request))
+        return found if request.user.has_perm(EVERYBODY) else found[1:]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """List them, with what the whole list comes to and where to get it as a file."""
+        response = super().changelist_view(request, extra_context)
+        context: dict[str, Any] = getattr(response, "context_data", None) or {}
+        if (changelist := context.get("cl")) and not changelist.is_popup:
+            context["totals_row"] = totals_row(changelist, request)
+            context["export_url"] = admin_export.address(changelist)
+            context["import_url"] = reverse(admin_import.ADDRESS) if admin_import.may_import(request) else ""
+        return response
+
     def get_exclude(self, request: HttpRequest, obj: Expense | None = None) -> list[str]:
         """Leave the owner out where it can only be the user."""
         return [] if request.user.has_perm(EVERYBODY) else ["owner"]
@@ -109,6 +144,12 @@ class ExpenseAdmin(KeepsToOpenMonths, LongListAdmin):
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Show the expense's audit trail, which has what the admin's own history lacks."""
         return redirect(history_of(object_id))
+
+    def formfield_for_choice_field(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return a field that has a name in the list as well, where no label stands beside it."""
+        field = super().formfield_for_choice_field(db_field, request, **kwargs)
+        field.widget.attrs["aria-label"] = db_field.verbose_name.capitalize()
+        return field
 
     def save_model(self, request: HttpRequest, obj: Expense, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         """Save; a new expense of a user who sees only the own ones is the user's."""
@@ -139,9 +180,7 @@ class ExpenseTotalsAdmin(ReadOnly, LongListAdmin):
         """List them; say so where a rollup was not found clean yet."""
         definition = registry.definition(ExpenseTotals)
         if unready := sorted(set(definition.fingerprints) - set(readiness.ready(definition))):
-            text = (
-                f"Not verified yet: {', '.join(unready)}. Run manage.py rebuild_totals; until then sums may be missing."
-            )
+            text = f"Not found clean yet: {', '.join(unready)}. {admin_runs.ADVICE} Until then sums may be missing."
             self.message_user(request, text, messages.WARNING)
         response: HttpResponse = super().changelist_view(request, extra_context)
         return response
@@ -171,7 +210,7 @@ class ExpenseTotalsAdmin(ReadOnly, LongListAdmin):
         """Return how many expenses the bucket has."""
         return int(_whole(total)[0])
 
-    @admin.display(description="")
+    @admin.display(description="behind it")
     def behind(self, total: ExpenseTotals) -> str:
         """Return a link to the very expenses behind the bucket."""
         if not _whole(total)[0]:

@@ -2,19 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+if TYPE_CHECKING:
+    _Paginator = Paginator[Any]
+else:
+    _Paginator = Paginator  # generic for type checkers only
+
 EVERYBODY = "expenses.view_all_expenses"
+COUNTED = 50_000
+"""Rows that a list counts, and lets one turn the pages of; an action on all of them takes no more."""
 
 
 def only_own(queryset: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
     """Return the rows that the user may see: the own ones, or everybody's with the permission."""
     return queryset if request.user.has_perm(EVERYBODY) else queryset.filter(owner=request.user.pk)
+
+
+def counted(rows: QuerySet[Any], most: int) -> tuple[int, bool]:
+    """Return the number of rows, at most ``most``, and whether there are more. Looks at no more than one further."""
+    found = rows.order_by()[: most + 1].count()
+    return min(found, most), found > most
+
+
+class BoundedPaginator(_Paginator):
+    """Counts rows up to a bound, so that a page of a long list does not cost a scan of it."""
+
+    template_name = "expenses/admin/pagination.html"
+
+    @cached_property
+    def count(self) -> int:
+        """Return the number of rows, or the bound where there are more."""
+        return self._counted[0]
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are more rows than were counted."""
+        return self._counted[1]
+
+    @cached_property
+    def _counted(self) -> tuple[int, bool]:
+        rows: Any = self.object_list
+        return counted(rows, COUNTED)
 
 
 class LongListAdmin(ModelAdmin):  # type: ignore[misc]
@@ -23,6 +59,7 @@ class LongListAdmin(ModelAdmin):  # type: ignore[misc]
     list_filter_submit = True
     list_select_related: tuple[str, ...] = ("owner", "category")
     list_per_page = 50
+    paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
 

@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import F, Q, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import DropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
+from unfold.contrib.filters.forms import RangeDateForm
+from unfold.widgets import INPUT_CLASSES
 
 from aggregates import registry
 from expenses import currencies
@@ -102,7 +105,39 @@ class StatusFilter(admin.SimpleListFilter):
         return queryset.filter(status=value) if value else queryset
 
 
-class UncategorisedFilter(admin.SimpleListFilter):
+class DaysForm(RangeDateForm):  # type: ignore[misc]
+    """First and last day, in the browser's own date fields."""
+
+    class Media:
+        js: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, label in ((f"{self.name}_from", "From day"), (f"{self.name}_to", "To day, included")):
+            attributes = {"type": "date", "class": " ".join(INPUT_CLASSES), "aria-label": label}
+            self.fields[name].widget = forms.DateInput(attributes, format="%Y-%m-%d")
+
+
+class DaysFilter(RangeDateFilter):  # type: ignore[misc]
+    """From one day to another, both included; ``spent_on_from=2026-01-01&spent_on_to=2026-01-15``."""
+
+    form_class = DaysForm
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of these days."""
+        for parameter, lookup in (("from", "gte"), ("to", "lte")):
+            value = self.used_parameters.get(f"{self.field_path}_{parameter}")
+            if not value:
+                continue
+            try:
+                day = dt.date.fromisoformat(value)
+            except ValueError as error:
+                raise IncorrectLookupParameters(f"{value!r} is not a day such as 2026-01-31.") from error
+            queryset = queryset.filter(**{f"{self.field_path}__{lookup}": day})
+        return queryset
+
+
+class UncategorisedFilter(DropdownFilter):  # type: ignore[misc]
     """Expenses that wait for a category; ``uncategorised=yes``."""
 
     title = "uncategorised"

@@ -72,6 +72,11 @@ class ExpenseImageAdmin(ReadOnly, LongListAdmin):
         found: QuerySet[ExpenseImage] = only_own(super().get_queryset(request), request)
         return found.annotate(category_name=Subquery(named))
 
+    def has_view_permission(self, request: HttpRequest, obj: ExpenseImage | None = None) -> bool:
+        """Return whether the user may see images, or expenses, whose history they are."""
+        allowed: bool = super().has_view_permission(request, obj)
+        return allowed or request.user.has_perm("expenses.view_expense")
+
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Allow what links here ask for."""
         return lookup in ("expense__exact", "write__id__exact") or super().lookup_allowed(lookup, value, request)
@@ -91,7 +96,7 @@ class ExpenseImageAdmin(ReadOnly, LongListAdmin):
         """Return the request or the command."""
         return image.write.via
 
-    @admin.display(description="")
+    @admin.display(description="what")
     def moment(self, image: ExpenseImage) -> str:
         """Return what happened, and which side of it this is."""
         return f"{image.write.kind}: {'after' if image.after else 'before'}"

@@ -90,7 +90,7 @@ class Import:
             self._run_strict(listeners)
         else:
             storing = Storing()
-            for batch in self._batches():
+            for batch in self.batches():
                 self._account(batch, storing.write(_entries(batch)), listeners)
         return self.report
 
@@ -104,7 +104,8 @@ class Import:
             raise CannotImport("The file is empty: its first line has to name the columns.")
         return Header(first, self._options)
 
-    def _batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Batch]:
+        """Yield what the lines say, once, in order: entries, and rejections of those that are bad in themselves."""
         lines = (self._header.entry(record) for record in self._records)
         while batch := list(itertools.islice(lines, self._batch_size)):
             yield batch
@@ -129,7 +130,7 @@ class Import:
 
     def _run_strict(self, listeners: Listeners) -> None:
         """First look at every line, then write in one transaction."""
-        for batch in self._batches():
+        for batch in self.batches():
             there = stored(_entries(batch))
             differing = [compare(entry, there[entry.id]) for entry in _entries(batch) if entry.id in there]
             self._reject(batch, filter(None, differing), listeners)
@@ -151,7 +152,7 @@ class Import:
         self._rewind()
         report = Report(self._options.source)
         storing = Storing()
-        for batch in self._batches():
+        for batch in self.batches():
             outcome = storing.write_within(_entries(batch))
             if outcome.rejected:
                 raise _NotAll(outcome.rejected)

@@ -22,8 +22,9 @@ from expenses import currencies, trail
 from expenses.months import Month
 from expenses.querysets import ExpenseManager
 from expenses.trail import ExpenseImage, ExpenseWrite
+from expenses.uploads import ExpenseUpload
 
-__all__ = ["Category", "Expense", "ExpenseImage", "ExpenseTotals", "ExpenseWrite", "Month", "Status"]
+__all__ = ["Category", "Expense", "ExpenseImage", "ExpenseTotals", "ExpenseUpload", "ExpenseWrite", "Month", "Status"]
 
 FIRST_DAY = dt.date(1900, 1, 1)
 LAST_DAY = dt.date(2099, 12, 31)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from expenses import currencies
@@ -16,6 +17,16 @@ BATCH_SIZE = 1_000
 MAX_BATCH_SIZE = 10_000
 """Rows a batch; one statement must be able to name each of their ids."""
 
+UTF_8 = "utf-8-sig"
+# Not whatever Python has: among its codecs are some that no file is in, and slow ones.
+ENCODINGS: Mapping[str, str] = {
+    "utf-8": UTF_8,
+    UTF_8: UTF_8,
+    "utf-16": "utf-16",
+    "latin-1": "iso-8859-1",
+    **{name: name for name in ("iso-8859-1", "iso-8859-2", "iso-8859-15", "cp1250", "cp1251", "cp1252")},
+    **{f"windows-{page}": f"cp{page}" for page in (1250, 1251, 1252)},
+}
 # A format is tried on these; one that cannot tell them apart lacks a year, a month or a day.
 SAMPLE_DAYS = (dt.date(2021, 2, 3), dt.date(1999, 11, 28))
 

@@ -131,9 +131,9 @@ class Storing:
 
     def _attempt(self, entries: Sequence[Entry]) -> tuple[Outcome, Resolved, Resolved]:
         before = stored(entries)
-        absent = {entry.id: entry for entry in reversed(entries) if entry.id not in before}
-        closed = months.hold(entry.spent_on for entry in absent.values())
-        fresh = {key: entry for key, entry in absent.items() if months.of(entry.spent_on) not in closed}
+        absent = [entry for entry in entries if entry.id not in before]
+        closed = months.hold(entry.spent_on for entry in absent)
+        fresh = {entry.id: entry for entry in reversed(absent) if months.of(entry.spent_on) not in closed}
         owners = self._owners.resolve({entry.owner for entry in fresh.values()})
         categories = self._categories.resolve({entry.category for entry in fresh.values() if entry.category})
         expenses = {expense.id: expense for expense in _expenses(fresh.values(), owners, categories)}
@@ -170,7 +170,7 @@ def _judge(
     for entry in entries:
         row = after.get(entry.id)
         ours = expenses.get(entry.id)
-        if row is None and months.of(entry.spent_on) in closed:
+        if (row is None or ours is not None) and months.of(entry.spent_on) in closed:
             outcome.rejected.append(Rejection(entry.line, f"{months.name(entry.spent_on)} is closed", entry.cells))
         elif row is None:
             outcome.rejected.append(_absent(entry, was_written=ours is not None))

@@ -99,6 +99,8 @@ PATHS: dict[str, tuple[str, ...]] = {
         "admin: add, change, delete",
         "admin: an inline",
         "admin: editing in the list, deleting the selected",
+        "admin: actions on the selected and on all pages",
+        "admin: import",
         "a second database alias",
         "historical models in a migration (RunPython)",
         "a totals row written by hand",

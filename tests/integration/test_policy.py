@@ -10,7 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
+from aggregates.models import Run
 from expenses.models import Expense
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +58,8 @@ def test_what_is_allowed_to_one_page_is_not_to_the_next() -> None:
 def test_no_page_has_a_script_that_the_policy_would_stop() -> None:
     user = User.objects.create_superuser("root")
     expense = Expense.objects.create(owner=user, amount=Decimal(1), currency="EUR", spent_on=dt.date(2026, 1, 1))
+    now = timezone.now()
+    run = Run.objects.create(totals="expenses.ExpenseTotals", kind="verify", started_at=now, heartbeat_at=now, plan=[])
     anybody, admin = Client(), Client()
     admin.force_login(user)
     one = f"{ADMIN}expenses/expense/{expense.pk}/"
@@ -66,6 +70,8 @@ def test_no_page_has_a_script_that_the_policy_would_stop() -> None:
             ADMIN, f"{ADMIN}expenses/expense/", f"{ADMIN}expenses/expense/add/", f"{one}change/", f"{one}delete/",
             f"{ADMIN}expenses/expensetotals/", f"{ADMIN}expenses/category/", f"{ADMIN}auth/user/{user.pk}/change/",
             f"{ADMIN}auth/user/{user.pk}/password/", f"{ADMIN}auth/group/add/", f"{ADMIN}aggregates/run/",
+            f"{ADMIN}aggregates/run/verify/", f"{ADMIN}aggregates/run/rebuild/",
+            f"{ADMIN}aggregates/run/{run.pk}/progress/",
         )
     ]  # fmt: skip
     for page in pages:

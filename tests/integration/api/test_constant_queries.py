@@ -134,7 +134,7 @@ def on_run(kind: str, method: str) -> Prepare:
     def prepare(client: APIClient, rows: list[Expense]) -> Ask:
         drifted()
         # Of a run in steps, a month each, the first request does the first.
-        with override_settings(**{"TOTALS_STEP_SECONDS": 0, "TOTALS_STEP_ROWS": 1} if method == "delete" else {}):
+        with override_settings(**{"AGGREGATES": {"STEP_SECONDS": 0, "STEP_ROWS": 1}} if method == "delete" else {}):
             answer = client.post(f"{TOTALS}{kind}/")
         return lambda: getattr(client, method)(answer["Location"])
 

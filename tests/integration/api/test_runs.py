@@ -40,8 +40,7 @@ def spent(spend: Any, travel: Category) -> list[Expense]:
 @pytest.fixture
 def a_chunk_a_request(settings: Any) -> None:
     """Let each request work off the expenses of one month."""
-    settings.TOTALS_STEP_SECONDS = 0
-    settings.TOTALS_STEP_ROWS = 1
+    settings.AGGREGATES = {"STEP_SECONDS": 0, "STEP_ROWS": 1}
 
 
 def spoil(where: str = "rollup = 'day'") -> int:

@@ -8,7 +8,10 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
+from django.db.models import Model
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from expenses.models import Expense
 
@@ -33,6 +36,12 @@ def rows(client: Client, url: str) -> list[list[str]]:
             continue
         found.append([" ".join(html.unescape(re.sub(r"<[^>]*>", " ", cell)).split()) for cell in cells])
     return found
+
+
+def over(model: type[Model], captured: CaptureQueriesContext) -> list[str]:
+    """Return the statements that read a model's rows."""
+    table = connection.ops.quote_name(model._meta.db_table)
+    return [one["sql"] for one in captured if f"FROM {table}" in one["sql"]]
 
 
 def listed(client: Client, url: str) -> set[str]:

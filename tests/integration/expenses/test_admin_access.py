@@ -43,6 +43,29 @@ def test_what_staff_without_the_permission_add_is_theirs(owner: Any, form: dict[
     assert Expense.objects.get().owner == user
 
 
+def test_owners_are_looked_up_by_those_who_see_everybody_and_their_accounts_are_not_seen(owner: Any) -> None:
+    expense(owner)
+    asked = {"app_label": "expenses", "model_name": "expense", "field_name": "owner", "term": "a"}
+    client, _ = staff("view_expense")
+    assert client.get("/admin/autocomplete/", asked).status_code == 403
+    assert b"owner__id__exact" not in client.get(EXPENSES).content
+    client, _ = staff("view_expense", "view_all_expenses")
+    assert str(owner.pk) in [found["id"] for found in client.get("/admin/autocomplete/", asked).json()["results"]]
+    assert b"owner__id__exact" in client.get(EXPENSES).content
+    assert client.get("/admin/auth/user/").status_code == 403
+
+
+def test_the_history_of_an_expense_is_seen_by_who_sees_the_expense(owner: Any) -> None:
+    client, user = staff("view_expense")
+    own, foreign = expense(user), expense(owner)
+    link = f"{EXPENSES}{own.pk}/history/"
+    assert link in client.get(f"{EXPENSES}{own.pk}/change/").content.decode()
+    page = client.get(link, follow=True)
+    assert page.status_code == 200
+    assert page.context["cl"].result_count == 1
+    assert client.get(f"{EXPENSES}{foreign.pk}/history/", follow=True).context["cl"].result_count == 0
+
+
 def test_staff_with_the_permission_see_everybody(owner: Any) -> None:
     client, _ = staff("view_expense", "view_all_expenses")
     one = expense(owner)

@@ -70,7 +70,7 @@ def test_of_two_imports_that_differ_one_is_told_what_the_other_stored(monkeypatc
 def test_a_category_that_is_deleted_between_batches_is_created_again() -> None:
     with_taxi = stream("1,ada,Taxi,2026-01-31,1", "2,ada,Taxi,2026-01-31,2")
     importing = Import(with_taxi, OPTIONS, batch_size=1)
-    batches = importing._batches()
+    batches = importing.batches()
     writer = storing.Storing()
     writer.write(list(next(batches)))  # type: ignore[arg-type]
     Category.objects.all().delete()

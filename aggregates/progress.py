@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from aggregates.models import Run
 
 
 def bar(total: int | None, *, unit: str, label: str) -> tqdm[Any]:
@@ -24,3 +27,9 @@ def bar(total: int | None, *, unit: str, label: str) -> tqdm[Any]:
         unit_scale=True,
         dynamic_ncols=True,
     )
+
+
+def show(shown: tqdm[Any], run: Run) -> None:
+    """Let a bar stand where a run has come to."""
+    shown.total = run.chunks
+    shown.update(run.chunks_done - shown.n)

@@ -198,7 +198,7 @@ def _equals(definition: Definition, dimension: str, text: str, name: str, using:
     except given.Unusable as error:
         if condition:
             return condition
-        raise ExtentRefused(f"{dimension}={text} cannot be a {dimension} of {definition.label}: {error}.") from error
+        raise ExtentRefused(f"{definition.label} cannot have {dimension}={text}: {error}.") from error
     return condition | Q((name, value))
 
 

@@ -54,4 +54,4 @@ def _why(error: BaseException, given: Any) -> str:
     if isinstance(error, Unusable):
         return str(error)
     said = " ".join(error.messages) if isinstance(error, ValidationError) else ""
-    return said or f"{given!r} is no such value"
+    return said.removesuffix(".") or f"{given!r} is no such value"

@@ -24,12 +24,14 @@ def bar(total: int | None, *, unit: str, label: str) -> tqdm[Any]:
         file=sys.stderr,
         disable=None,  # tqdm's word for "unless the file is a terminal"
         leave=False,
-        unit_scale=True,
+        unit_scale=unit == "B",
         dynamic_ncols=True,
     )
 
 
 def show(shown: tqdm[Any], run: Run) -> None:
-    """Let a bar stand where a run has come to."""
-    shown.total = run.chunks
+    """Let a bar stand where a run has come to; how much there is to do is shown before any of it is done."""
+    if shown.total != run.chunks:
+        shown.total = run.chunks
+        shown.refresh()
     shown.update(run.chunks_done - shown.n)

@@ -99,9 +99,8 @@ class Reported:
         definition = self._definition(element.get("totals"), name, bucket)
         rollup = definition.rollup(str(name))
         if set(bucket) != set(rollup.dimensions):
-            raise given.Unusable(
-                f"a bucket of {definition.label} {name} has {', '.join(rollup.dimensions)}, not {', '.join(bucket)}"
-            )
+            own, others = ", ".join(rollup.dimensions), ", ".join(bucket) or "nothing"
+            raise given.Unusable(f"a bucket of {definition.label} {name} has {own}, not {others}")
         values = [self._value(definition, each, bucket[each]) for each in rollup.dimensions]
         return Bucket(definition, rollup, tuple(values))
 
@@ -116,7 +115,7 @@ class Reported:
             raise given.Unusable(f"{label or 'no totals'} has no rollup {rollup!r}; there are: {', '.join(there)}")
         alike = [one for one in having if set(one.rollup(rollup).dimensions) == set(bucket)] or having
         if len(alike) > 1:
-            raise given.Unusable(f'several totals have such a rollup {rollup!r}: say which, in "totals"')
+            raise given.Unusable(f'several totals have a rollup {rollup!r}: say which, in "totals"')
         return alike[0]
 
     def _value(self, definition: Definition, name: str, written: Any) -> Any:

@@ -8,8 +8,10 @@ from itertools import groupby
 
 import pytest
 from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
 
 from aggregates.management import base
+from tests.processes import ROOT
 
 pytestmark = pytest.mark.once
 
@@ -78,3 +80,16 @@ def test_a_description_is_wrapped_and_examples_are_not(monkeypatch: pytest.Monke
     assert max(map(len, text.partition("\nExamples:\n")[0].splitlines())) <= 80
     rest = section(text, "Examples")
     assert "  manage.py verify_totals --format json | manage.py rebuild_totals --from-report -" in rest
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_reference_has_every_command_and_every_option_of_its_own(name: str) -> None:
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    assert f"\n## {name}\n" in text
+    common = set(BaseCommand().create_parser("manage.py", "any")._option_string_actions)
+    options = {
+        option
+        for option in command(name).create_parser("manage.py", name)._option_string_actions
+        if option not in common and option.startswith("--")
+    }
+    assert {option for option in options if f"`{option}" not in text} == set()

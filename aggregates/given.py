@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections, models
+from django.utils import timezone
 
 from aggregates import reports
 
@@ -43,10 +46,13 @@ def _storable(column: models.Field[Any, Any], value: Any, using: str) -> Any:
     """Return a value that a statement can ask for; raise Unusable."""
     if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
         raise Unusable(f"{value!r} is no text that a database can hold")
+    if isinstance(value, dt.datetime) and settings.USE_TZ and timezone.is_naive(value):
+        raise Unusable(f"{value} has no time zone")
     if isinstance(column, models.IntegerField):
         least, most = connections[using].ops.integer_field_range(column.get_internal_type())
         if (least is not None and value < least) or (most is not None and value > most):
             raise Unusable(f"{value} is beyond the range of its column")
+    column.get_db_prep_value(value, connections[using])  # which raises what it cannot write
     return value
 
 

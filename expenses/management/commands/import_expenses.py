@@ -181,6 +181,7 @@ def _listeners(stack: ExitStack, stream: BinaryIO, importing: Import, given: dic
 
     def batch() -> None:
         nonlocal at
+        interrupts.check()
         now = stream.tell() if seekable else 0
         bar.update(now - at if now >= at else now)  # the second pass begins at 0 again
         at = now

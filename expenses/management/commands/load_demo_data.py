@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from aggregates import progress
+from aggregates import interrupts, progress
 from aggregates.management import base
 from aggregates.management.failures import COULD_NOT_RUN
 from aggregates.output import positive
@@ -43,7 +43,12 @@ class Command(base.Command):
         """Load, and say what is there now."""
         count: int = options["expenses"]
         with progress.bar(count, unit=" expenses", label="loading demo data") as bar:
-            loaded = demo.load(count, advance=bar.update)
+
+            def advance(done: int) -> None:
+                interrupts.check()
+                bar.update(done)
+
+            loaded = demo.load(count, advance=advance)
         if options["format"] == "json":
             self.stdout.write(json.dumps(_as_json(loaded)))
         elif loaded.found:

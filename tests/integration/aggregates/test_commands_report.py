@@ -162,6 +162,16 @@ def test_many_buckets_go_some_a_statement(
     assert all(run.chunks_done == run.chunks for run in Run.objects.all())
 
 
+def test_more_buckets_than_a_statement_takes_are_repaired(write: Write) -> None:
+    count = mending.BUCKETS_A_STATEMENT + 1
+    Ticket.objects.bulk_create(Ticket(gate=str(number), price=1) for number in range(count))
+    sql("UPDATE testapp_tickettotals SET count = 7")
+    told, _code = mended(write(verified()))
+    assert (told["buckets"], told["corrected"]) == (count, count)
+    assert Run.objects.get(kind="rebuild").chunks == 2
+    assert_exact()
+
+
 def test_a_bucket_that_is_reported_twice_is_repaired_once(moved: Warehouse, write: Write) -> None:
     spoil()
     report = verified()
@@ -261,6 +271,11 @@ def movement(**bucket: Any) -> dict[str, Any]:
     return {"totals": "testapp.MovementTotals", "rollup": "stock", "bucket": values}
 
 
+def transport(instant: str) -> dict[str, Any]:
+    values = {"carrier": 1, "urgent": True, "instant": instant}
+    return {"totals": "testapp.MovementTotals", "rollup": "transport", "bucket": values}
+
+
 def drift(*found: Any) -> dict[str, Any]:
     return {"drift": list(found)}
 
@@ -299,6 +314,7 @@ def drift(*found: Any) -> dict[str, Any]:
         (drift(movement(site=True)), "site: True is not how a report has it"),
         (drift(movement(site=1.5)), "site: 1.5 is not how a report has it"),
         (drift(movement(site=2**70)), "is beyond the range of its column"),
+        (drift(transport("2026-03-07T12:00:00")), "instant: 2026-03-07 12:00:00 has no time zone"),
         (drift(movement(day="2026-02-30")), "day: “2026-02-30” value has the correct format"),
         (drift(movement(day=20260307)), "day: 20260307 is no such value"),
         (drift(movement(day="2026-3-7")), "day: '2026-3-7' is not how a report has it, which is '2026-03-07'"),

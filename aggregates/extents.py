@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,14 +139,23 @@ class _Selecting:
         """Return the parts that lie in the extent, one for the rollups of each range of the source, and the rest."""
         found: dict[Range, list[tuple[Rollup, Q]]] = {}
         for rollup in self.definition.rollups:
-            if missing := [name for name, _text in self.extent.values if name not in rollup.dimensions]:
-                self._skip(rollup, f"it has no dimension {missing[0]}")
+            if why := self._why_not(rollup):
+                self._skip(rollup, why)
             elif not self.extent.has_range:
                 found.setdefault(NO_RANGE, []).append((rollup, Q()))
             elif dated := self._dated(rollup):
                 of, dimension, low, high = dated
                 found.setdefault((of, low, high), []).append((rollup, _between(dimension, low, high)))
         return tuple(self._part(range_, rollups) for range_, rollups in found.items()), self._skipped
+
+    def _why_not(self, rollup: Rollup) -> str:
+        """Return why a rollup cannot tell which of its buckets have the values; empty where it can."""
+        for name, text in self.extent.values:
+            if name not in rollup.dimensions:
+                return f"it has no dimension {name}"
+            if why := _unusable(self.definition, name, text, self.using):
+                return why
+        return ""
 
     def _part(self, range_: Range, found: list[tuple[Rollup, Q]]) -> Part:
         source, stored = _between(*range_), Q()
@@ -191,15 +201,20 @@ def _between(name: str, low: dt.date | None, high: dt.date | None) -> Q:
 
 
 def _equals(definition: Definition, dimension: str, text: str, name: str, using: str) -> Q:
-    """Return that ``name``, a column or an annotated dimension, has the value that is meant by a text."""
+    """Return that ``name``, a column or an annotated dimension, has the value that is meant by a usable text."""
     condition = Q((f"{name}__isnull", True)) if text == NONE else Q()
+    with suppress(given.Unusable):
+        condition |= Q((name, given.from_words(definition.column(dimension), text, using=using)))
+    return condition
+
+
+def _unusable(definition: Definition, dimension: str, text: str, using: str) -> str:
+    """Return why a text cannot be a value of a dimension; empty where it can."""
     try:
-        value = given.from_words(definition.column(dimension), text, using=using)
+        given.from_words(definition.column(dimension), text, using=using)
     except given.Unusable as error:
-        if condition:
-            return condition
-        raise ExtentRefused(f"{definition.label} cannot have {dimension}={text}: {error}.") from error
-    return condition | Q((name, value))
+        return "" if text == NONE else f"it cannot have {dimension}={text}: {error}"
+    return ""
 
 
 def _require_known(name: str, text: str, definitions: Sequence[Definition], using: str) -> None:
@@ -208,7 +223,11 @@ def _require_known(name: str, text: str, definitions: Sequence[Definition], usin
     if not having:
         there = sorted({name for d in definitions for rollup in d.rollups for name in rollup.dimensions})
         raise ExtentRefused(f"No totals are kept by {name!r}. They are by: {', '.join(there)}.")
-    if text != NONE and not any(_is_known(definition, name, text, using) for definition in having):
+    reasons = {d: _unusable(d, name, text, using) for d in having}
+    usable = [d for d, why in reasons.items() if not why]
+    if not usable:
+        raise ExtentRefused(f"{having[0].label}: {reasons[having[0]]}.")
+    if text != NONE and not any(_is_known(d, name, text, using) for d in usable):
         raise ExtentRefused(f"{name}={text} is in no total and in no row that totals are kept of.")
 
 

@@ -245,6 +245,30 @@ def lent() -> Definition:
     return define(LoanTotals)
 
 
+def gated() -> Definition:
+    """Return a definition over what has a gate with a number; within ``isolate_apps``."""
+
+    class Gated(Tracked):
+        gate = models.IntegerField()
+
+        class Meta:
+            app_label = "testapp"
+
+    class GatedTotals(Totals):
+        gate = models.IntegerField(null=True)
+        count = models.BigIntegerField(default=0)
+
+        class Meta:
+            app_label = "testapp"
+
+        class Aggregate:
+            source = Gated
+            measures = {"count": Count("*")}
+            rollups = (Rollup("gate"),)
+
+    return define(GatedTotals)
+
+
 def test_rollups_by_two_dates_are_skipped_and_others_go_by_their_own(transactional_db: None) -> None:
     with tables_of(lent) as definition:
         source: Any = definition.source
@@ -265,7 +289,7 @@ def test_rollups_by_two_dates_are_skipped_and_others_go_by_their_own(transaction
         (lambda: Extent((("gate", "\0"),)), "is no text that a database can hold"),
         (
             lambda: Extent((("site", "north"),)),
-            "testapp.MovementTotals cannot have site=north: “north” value must be an integer.",
+            "testapp.MovementTotals: it cannot have site=north: “north” value must be an integer.",
         ),
         (lambda: Extent((("site", str(2**70)),)), "is beyond the range of its column"),
         (lambda: Extent((("gate", "a"), ("site", "none"))), "Nothing is left to compare"),
@@ -281,6 +305,18 @@ def test_what_cannot_be_is_refused(ask: Callable[[], Extent], says: str) -> None
 def test_a_value_is_known_that_only_a_row_a_foreign_key_leads_to_has(warehouse: Warehouse) -> None:
     definition = registry.definition(MovementTotals)
     assert drifted(definition, Extent((("site", str(warehouse.south.pk)),))) == set()
+
+
+def test_totals_that_cannot_have_a_value_which_others_have_are_skipped(transactional_db: None) -> None:
+    """Of two totals by a dimension of one name, whose types differ."""
+    definition = registry.definition(TicketTotals)
+    Ticket.objects.create(gate="a", price=1)
+    with tables_of(gated) as numbered:
+        selection = extents.select(Extent((("gate", "a"),)), [numbered, definition], using="default")
+        assert list(selection.within) == [definition]
+        assert [str(one) for one in selection.skipped] == [
+            "testapp.GatedTotals gate: it cannot have gate=a: “a” value must be an integer"
+        ]
 
 
 def test_a_part_is_told_in_words_and_as_data() -> None:

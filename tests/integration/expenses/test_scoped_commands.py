@@ -154,7 +154,10 @@ def test_csv_names_on_standard_error_what_is_skipped(owners: Sequence[User]) -> 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--owner", "nobody"], "expenses.ExpenseTotals cannot have owner=nobody: “nobody” value must be an integer."),
+        (
+            ["--owner", "nobody"],
+            "expenses.ExpenseTotals: it cannot have owner=nobody: “nobody” value must be an integer.",
+        ),
         (["--owner", "999999"], "owner=999999 is in no total"),
         (["--where", "colour=red"], "No totals are kept by 'colour'"),
         (["--from", "2026-02-01", "--to", "2026-02-01"], "--from has to be before --to"),

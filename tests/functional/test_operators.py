@@ -57,9 +57,11 @@ def spoil(where: str = "1 = 1") -> int:
 
 
 def shell(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of the shell, in which what Python prints is buffered, as it usually is."""
+    env = {name: value for name, value in environment().items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
         ["/bin/bash", "-c", script.replace("manage.py", MANAGE)],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False,
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 

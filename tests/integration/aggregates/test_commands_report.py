@@ -247,6 +247,12 @@ def test_the_report_of_a_rebuild_is_one_too(moved: Warehouse, write: Write) -> N
     assert (again["corrected"], len(again["settled"])) == (0, len(told["drift"]))
 
 
+def test_what_else_a_report_has_is_passed_over(moved: Warehouse, write: Write) -> None:
+    spoil()
+    told, code = mended(write({"notes": [1, {"drift": [2]}], "by": {"whom": None}, **verified()}))
+    assert (code, bool(told["corrected"])) == (0, True)
+
+
 def test_a_clean_report_has_nothing_to_do(moved: Warehouse, write: Write) -> None:
     told, code = mended(write(verified()))
     assert (code, told["buckets"], told["drift"]) == (0, 0, [])

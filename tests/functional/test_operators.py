@@ -269,8 +269,7 @@ def test_the_help_is_printed_with_its_examples() -> None:
     assert "\nExit status:\n  0  clean\n  1  drift\n" in ended.stdout
 
 
-def test_counts_agree() -> None:
-    """An empty service is clean, in every format."""
+def test_an_empty_service_is_clean_in_every_format() -> None:
     for how in ("text", "json", "csv"):
         ended = manage("verify_totals", "--format", how)
         assert ended.returncode == 0

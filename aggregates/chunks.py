@@ -8,8 +8,8 @@ an index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import groupby, pairwise
 from operator import attrgetter, itemgetter, or_
@@ -21,11 +21,23 @@ from django.db.models.expressions import ExpressionWrapper
 from django.db.models.functions import Cast
 from django.db.models.functions.datetime import TruncBase
 
-from aggregates import images, references
+from aggregates import deltas, images, references
 from aggregates.definitions import Definition, Rollup
 from aggregates.exceptions import AggregatesError
 
 NESTED = ("day", "month", "quarter", "year")  # each begins with one of those before it; weeks do not
+
+EVERY = Q()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rollups, and which of their buckets are meant: a condition on source rows, and the same on totals rows."""
+
+    rollups: tuple[Rollup, ...]
+    source: Q = EVERY
+    """Over the columns and annotated dimensions of a source row."""
+    stored: Q = EVERY
 
 
 @dataclass(frozen=True)
@@ -40,11 +52,16 @@ class Chunk:
     """What of a source row lies in the range: a column, or an annotated dimension."""
     low: Any = None
     high: Any = None
+    source: Q = EVERY
+    """What else is asked of source rows, and in ``stored`` of totals rows, where a part of them is meant."""
+    stored: Q = EVERY
+    only: frozenset[deltas.Values] | None = None
+    """The buckets that are meant, by their values, where it is not all that lie here."""
 
     def source_rows(self, definition: Definition, using: str) -> models.QuerySet[Any]:
         """Return the source rows that count in this chunk."""
         rows = images.counted(definition, images.source_rows(definition, using))
-        return rows.filter(self._range(self.of))
+        return rows.filter(self._range(self.of) & self.source)
 
     def stored_rows(self, definition: Definition, using: str) -> models.QuerySet[Any]:
         """Return the totals rows of this chunk, by key."""
@@ -53,7 +70,7 @@ class Chunk:
             names.setdefault(rollup.chunk_by, []).append(rollup.name)
         conditions = [self._range(dimension) & Q(rollup__in=rollups) for dimension, rollups in names.items()]
         rows: models.QuerySet[Any] = models.QuerySet(definition.totals, using=using)
-        return rows.filter(reduce(or_, conditions)).order_by("pk")
+        return rows.filter(reduce(or_, conditions) & self.stored).order_by("pk")
 
     def _range(self, name: str) -> Q:
         condition = Q()
@@ -93,15 +110,24 @@ def whole(*rollups: Rollup) -> Chunk:
     return Chunk(rollups)
 
 
-def plan(definition: Definition, *, using: str, batch_size: int) -> list[Chunk]:
-    """Return chunks that cover every rollup, of about ``batch_size`` source rows or fewer each.
+def plan(definition: Definition, *, using: str, batch_size: int, parts: Sequence[Part] | None = None) -> list[Chunk]:
+    """Return chunks that cover every rollup, or these parts of them, of about ``batch_size`` source rows or fewer each.
 
     A single value of the chunk's dimension is never split, so a chunk may be larger.
     """
-    bounds = [(basis, [*_bounds(definition, basis, using, batch_size)]) for basis in _bases(definition)]
-    if not any(found for _basis, found in bounds):
-        return [whole(*definition.rollups)]
-    return [chunk for basis, found in bounds for chunk in basis.chunks(found)]
+    if parts is None:
+        parts = [Part(definition.rollups)]
+    planned = [_planned(definition, part, using, batch_size) for part in parts]
+    return [chunk for part in planned for chunk in part]
+
+
+def _planned(definition: Definition, part: Part, using: str, batch_size: int) -> list[Chunk]:
+    bases = _bases(definition, part.rollups)
+    bounds = [(basis, [*_bounds(definition, basis, part.source, using, batch_size)]) for basis in bases]
+    found = [chunk for basis, begins in bounds for chunk in basis.chunks(begins)]
+    if not any(begins for _basis, begins in bounds):
+        found = [whole(*part.rollups)]
+    return [replace(chunk, source=part.source, stored=part.stored) for chunk in found]
 
 
 def as_json(definition: Definition, planned: Iterable[Chunk]) -> list[dict[str, Any]]:
@@ -148,7 +174,7 @@ def _text(definition: Definition, dimension: str, value: Any) -> str:
 
 def _basis(definition: Definition, part: Mapping[str, Any]) -> _Basis:
     """Return the rollups of a plan's part as they are declared now; raise PlanOutdated."""
-    candidates = _bases(definition)
+    candidates = _bases(definition, definition.rollups)
     if not part["bounds"]:  # the part may also be all rollups at once
         candidates.append(_Basis("", "", definition.rollups))
     for basis in candidates:
@@ -167,10 +193,10 @@ def determined(definition: Definition, dimension: str) -> Determined:
     return Determined(definition.dimensions[dimension], output_field=definition.column(dimension))
 
 
-def _bases(definition: Definition) -> list[_Basis]:
+def _bases(definition: Definition, rollups: Iterable[Rollup]) -> list[_Basis]:
     kinds: dict[str, list[tuple[int, Rollup]]] = {}
-    for rollup in definition.rollups:
-        of, length = _dated(definition, rollup.chunk_by) or (alias(definition, rollup.chunk_by), 0)
+    for rollup in rollups:
+        of, length = dated(definition, rollup.chunk_by) or (alias(definition, rollup.chunk_by), 0)
         kinds.setdefault(of, []).append((length, rollup))
     return [
         _Basis(of, max(found, key=itemgetter(0))[1].chunk_by, tuple(rollup for _length, rollup in found))
@@ -178,7 +204,7 @@ def _bases(definition: Definition) -> list[_Basis]:
     ]
 
 
-def _dated(definition: Definition, dimension: str) -> tuple[str, int] | None:
+def dated(definition: Definition, dimension: str) -> tuple[str, int] | None:
     """Return the date column that a dimension is, or is a period of, and the period's place among NESTED."""
     expression: Any = definition.dimensions[dimension]
     kind = NESTED[0]
@@ -192,9 +218,10 @@ def _dated(definition: Definition, dimension: str) -> tuple[str, int] | None:
     return name, NESTED.index(kind)
 
 
-def _bounds(definition: Definition, basis: _Basis, using: str, batch_size: int) -> Iterator[Any]:
+def _bounds(definition: Definition, basis: _Basis, meant: Q, using: str, batch_size: int) -> Iterator[Any]:
     """Return the values at which a new chunk begins, ascending."""
-    rows = images.counted(definition, images.source_rows(definition, using)).filter(**{f"{basis.of}__isnull": False})
+    rows = images.counted(definition, images.source_rows(definition, using))
+    rows = rows.filter(meant, **{f"{basis.of}__isnull": False})
     counts = rows.values(basis.of).annotate(rows=Count("pk"))
     if (period := alias(definition, basis.period)) != basis.of:
         counts = counts.annotate(**{period: determined(definition, basis.period)})

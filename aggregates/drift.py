@@ -61,6 +61,9 @@ class Comparison:
         return sum(self.counts.values())
 
 
+NOTHING = Comparison({}, [])
+
+
 def compare(definition: Definition, chunk: Chunk, *, using: str) -> Comparison:
     """Compare the stored totals of a chunk with its source rows, and return all that was found."""
     *others, last = parts(definition, chunk, using=using)

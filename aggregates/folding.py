@@ -9,10 +9,10 @@ from uuid import UUID
 
 from django.db import connections, models
 
-from aggregates import store, transactions
+from aggregates import deltas, store, transactions
 from aggregates.batches import batched
 from aggregates.chunks import Chunk
-from aggregates.definitions import MAX_SLOTS, Definition
+from aggregates.definitions import MAX_SLOTS, Definition, Rollup
 from aggregates.keys import bucket_key
 
 ROWS_A_TRANSACTION = 500
@@ -43,6 +43,17 @@ def refile(definition: Definition, chunk: Chunk, *, using: str) -> int:
     strangers = list(_strangers(definition, rows))
     _bring_home(definition, rows, strangers, skip_locked=False)
     return len(strangers)
+
+
+def refile_at(definition: Definition, buckets: Iterable[tuple[Rollup, deltas.Values]], *, using: str) -> int:
+    """Move the rows that stand under the keys of these buckets, but name others, to those; return how many."""
+    stored: models.QuerySet[Any] = models.QuerySet(definition.totals, using=using)
+    declared = stored.filter(rollup__in=definition.fingerprints).order_by("pk")
+    moved = 0
+    for batch in batched((bucket_key(rollup.name, values) for rollup, values in buckets), ROWS_A_TRANSACTION):
+        strangers = list(_strangers(definition, declared.filter(pk__in=batch)))
+        moved += _bring_home(definition, declared, strangers, skip_locked=False)
+    return moved
 
 
 def drop_undeclared(definition: Definition, *, using: str) -> int:

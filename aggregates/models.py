@@ -251,5 +251,5 @@ class Run(models.Model):
 
     @property
     def clean_result(self) -> bool:
-        """Whether the run compared everything and found no drift."""
+        """Whether the run came to its end, and found no drift in what it was asked to look at."""
         return self.state == self.State.COMPLETE and self.drifted == 0

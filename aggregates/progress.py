@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from aggregates.models import Run
 
 
 def bar(total: int | None, *, unit: str, label: str) -> tqdm[Any]:
@@ -21,6 +24,14 @@ def bar(total: int | None, *, unit: str, label: str) -> tqdm[Any]:
         file=sys.stderr,
         disable=None,  # tqdm's word for "unless the file is a terminal"
         leave=False,
-        unit_scale=True,
+        unit_scale=unit == "B",
         dynamic_ncols=True,
     )
+
+
+def show(shown: tqdm[Any], run: Run) -> None:
+    """Let a bar stand where a run has come to; how much there is to do is shown before any of it is done."""
+    if shown.total != run.chunks:
+        shown.total = run.chunks
+        shown.refresh()
+    shown.update(run.chunks_done - shown.n)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aggregates.definitions import Definition
 from aggregates.deltas import Amounts
 from aggregates.drift import Finding
+
+if TYPE_CHECKING:
+    from aggregates.reported import Bucket
 
 
 def as_json(definition: Definition, finding: Finding) -> dict[str, Any]:
@@ -27,6 +30,16 @@ def as_json(definition: Definition, finding: Finding) -> dict[str, Any]:
         "stored": amounts(finding.stored),
         "expected": amounts(finding.expected),
         "difference": amounts(finding.difference),
+    }
+
+
+def named(bucket: Bucket) -> dict[str, Any]:
+    """Return ``{"totals", "rollup", "bucket"}``, as a finding has them."""
+    values = zip(bucket.rollup.dimensions, bucket.values, strict=True)
+    return {
+        "totals": bucket.definition.label,
+        "rollup": bucket.rollup.name,
+        "bucket": {name: plain(value) for name, value in values},
     }
 
 

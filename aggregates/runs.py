@@ -23,12 +23,14 @@ Clock = Callable[[], dt.datetime]
 # A run that has made no progress for so long is taken for dead.
 SILENCE = dt.timedelta(minutes=10)
 FINDINGS_KEPT = 200
+SCOPE = "scope"
+"""The option of a run that looks at a part of the totals alone: which, in words."""
 
 
 def verified_at(totals: type[models.Model], *, using: str = DEFAULT_DB_ALIAS) -> dt.datetime | None:
     """Return when the last complete, clean verify of everything started, or None."""
     definition = registry.definition(totals)
-    clean = Run.objects.using(using).filter(
+    clean = of_everything(using).filter(
         totals=definition.label,
         kind=Run.Kind.VERIFY,
         state=Run.State.COMPLETE,
@@ -40,10 +42,13 @@ def verified_at(totals: type[models.Model], *, using: str = DEFAULT_DB_ALIAS) ->
 
 def drifted(totals: type[models.Model], *, using: str = DEFAULT_DB_ALIAS) -> int | None:
     """Return how many buckets the last complete verify found to differ, or None where there was none yet."""
-    verifies = Run.objects.using(using).filter(
-        totals=totals._meta.label, kind=Run.Kind.VERIFY, state=Run.State.COMPLETE
-    )
+    verifies = of_everything(using).filter(totals=totals._meta.label, kind=Run.Kind.VERIFY, state=Run.State.COMPLETE)
     return verifies.order_by("-started_at").values_list("drifted", flat=True).first()
+
+
+def of_everything(using: str) -> models.QuerySet[Run]:
+    """Return the runs that were not asked to look at a part of the totals alone."""
+    return Run.objects.using(using).exclude(options__has_key=SCOPE)
 
 
 def fingerprint(definition: Definition) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
-from django.db.models import Count, Q
+from django.db.models import Count
 
 from aggregates import readiness, runs
-from aggregates.definitions import Definition
+from aggregates.definitions import Definition, Rollup
 from aggregates.models import RollupState, Run
 
 
@@ -24,8 +24,12 @@ class RollupStatus:
     rows: int
     spread: int
     slots: int
+    slots_used: int
+    """In how many of its slots there are rows."""
+    buckets: int | None
+    """How many it had when it was last found clean."""
     checked_at: dt.datetime | None
-    """When it was last found clean, under whatever declaration."""
+    """When that was, under whatever declaration."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Status:
     verified_at: dt.datetime | None
     """When the last complete, clean verify began."""
     last: Mapping[str, Run | None]
-    """The latest run of each kind."""
+    """The latest run of each kind that looked at everything."""
 
     @property
     def needs_attention(self) -> bool:
@@ -51,28 +55,44 @@ class Status:
 
 def status(definition: Definition, *, using: str) -> Status:
     """Return how the totals of a declaration stand. Reads the totals once, and no source row."""
-    rows: models.QuerySet[Any] = models.QuerySet(definition.totals, using=using)
-    counts = {"all": Count("pk"), "spread": Count("pk", filter=Q(slot__gt=0))}
-    counted = rows.order_by().values_list("rollup").annotate(**counts)
-    stored = {name: (all_, spread) for name, all_, spread in counted}
+    stored = _stored(definition, using)
     ready = readiness.ready(definition, using=using)
-    states = RollupState.objects.using(using).filter(totals=definition.label)
-    checked = dict(states.values_list("rollup", "checked_at"))
+    states = {state.rollup: state for state in RollupState.objects.using(using).filter(totals=definition.label)}
     rollups = tuple(
-        RollupStatus(
-            rollup.name, rollup.name in ready, *stored.pop(rollup.name, (0, 0)), rollup.slots, checked.get(rollup.name)
-        )
+        _of_rollup(rollup, rollup.name in ready, stored.pop(rollup.name, {}), states.get(rollup.name))
         for rollup in definition.rollups
     )
     return Status(
         definition.label,
         rollups,
-        sum(all_ for all_, _spread in stored.values()),
+        sum(sum(slots.values()) for slots in stored.values()),
         runs.verified_at(definition.totals, using=using),
         {kind: _latest(definition, kind, using) for kind in (Run.Kind.VERIFY, Run.Kind.REBUILD)},
     )
 
 
+def _stored(definition: Definition, using: str) -> dict[str, dict[int, int]]:
+    """Return how many rows there are, by rollup and slot."""
+    rows: models.QuerySet[Any] = models.QuerySet(definition.totals, using=using)
+    stored: dict[str, dict[int, int]] = {}
+    for rollup, slot, count in rows.order_by().values_list("rollup", "slot").annotate(rows=Count("pk")):
+        stored.setdefault(rollup, {})[slot] = count
+    return stored
+
+
+def _of_rollup(rollup: Rollup, ready: bool, slots: Mapping[int, int], state: RollupState | None) -> RollupStatus:  # noqa: FBT001 - a fact, not a switch
+    return RollupStatus(
+        name=rollup.name,
+        ready=ready,
+        rows=sum(slots.values()),
+        spread=sum(rows for slot, rows in slots.items() if slot),
+        slots=rollup.slots,
+        slots_used=len(slots),
+        buckets=state.buckets if state else None,
+        checked_at=state.checked_at if state else None,
+    )
+
+
 def _latest(definition: Definition, kind: Run.Kind, using: str) -> Run | None:
-    found = Run.objects.using(using).filter(totals=definition.label, kind=kind)
+    found = runs.of_everything(using).filter(totals=definition.label, kind=kind)
     return found.order_by("-started_at").first()

@@ -21,7 +21,7 @@ def could_not_run() -> Iterator[None]:
     with interrupts.heeded():
         try:
             yield
-        except (AggregatesError, Error, ConnectionDoesNotExist) as error:
+        except (AggregatesError, Error, ConnectionDoesNotExist, OSError) as error:
             if interrupts.caused(error):
                 raise KeyboardInterrupt from error
             raise CommandError(f"Could not run: {error}", returncode=COULD_NOT_RUN) from error

@@ -7,33 +7,39 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
 from aggregates import registry
-from aggregates.management.failures import could_not_run
+from aggregates.management import base
+from aggregates.management.failures import COULD_NOT_RUN
 from aggregates.models import Run
 from aggregates.status import RollupStatus, Status, status
 
 
-class Command(BaseCommand):
+class Command(base.Command):
     """Tell how the totals stand."""
 
     help = (
-        "Tell how the totals stand: which rollups are read, how many rows they have, and what the last verify and "
-        "rebuild found. Compares nothing: verify_totals does. "
-        "Exit code 0: all is well, 1: something is not ready or drifted, 2: could not run."
+        "Tell how the totals stand: which rollups are read, how many buckets and rows they have, which slots are in "
+        "use, and what the last verify and rebuild of everything found. Compares nothing: verify_totals does."
     )
+    examples = (
+        ("See how the totals stand", "manage.py totals_status"),
+        ("Ask a script's question: is all well?", "manage.py totals_status --format json"),
+    )
+    exits = {0: "all is well", 1: "something is not ready, or drifted", COULD_NOT_RUN: "could not run"}
+    resume = "Nothing has to be undone."
+    interrupted = COULD_NOT_RUN
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
-        parser.add_argument("--format", choices=("text", "json"), default="text", help="How to print it.")
+        super().add_arguments(parser)
         parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help="Which database to ask.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print it on standard output."""
-        with could_not_run():
-            found = [status(definition, using=options["database"]) for definition in registry.working()]
+        found = [status(definition, using=options["database"]) for definition in registry.working()]
         if options["format"] == "json":
             self.stdout.write(json.dumps({"totals": [_as_json(one) for one in found]}, indent=1))
         else:
@@ -56,7 +62,10 @@ class Command(BaseCommand):
 def _line(rollup: RollupStatus) -> str:
     ready = "ready" if rollup.ready else "NOT READY: run rebuild_totals"
     spread = f", {rollup.spread:,} of them in slots" if rollup.spread else ""
-    return f"{rollup.name}: {ready}, {rollup.rows:,} rows{spread}, slots {rollup.slots}"
+    compared = f", {rollup.buckets:,} buckets when last found clean" if rollup.checked_at else ""
+    return (
+        f"{rollup.name}: {ready}, {rollup.rows:,} rows{spread}, slots {rollup.slots_used} of {rollup.slots}{compared}"
+    )
 
 
 def _told(run: Run) -> str:
@@ -79,9 +88,11 @@ def _as_json(one: Status) -> dict[str, Any]:
             {
                 "rollup": rollup.name,
                 "ready": rollup.ready,
+                "buckets": rollup.buckets,
                 "rows": rollup.rows,
                 "spread": rollup.spread,
                 "slots": rollup.slots,
+                "slots_used": rollup.slots_used,
                 "checked_at": _iso(rollup.checked_at),
             }
             for rollup in one.rollups

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -13,10 +12,13 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError
 
 from aggregates import interrupts, progress
+from aggregates.management import base
+from aggregates.management.base import INTERRUPTED
+from aggregates.management.failures import COULD_NOT_RUN
 from expenses import currencies
 from expenses.importing import Import, Listeners
 from expenses.imports.exceptions import CannotImport
@@ -24,37 +26,41 @@ from expenses.imports.options import BATCH_SIZE, DEFAULT_SOURCE, Columns, Dialec
 from expenses.imports.rejects import RejectsFile
 from expenses.imports.report import Report, Sum
 
-REJECTED, COULD_NOT_RUN, INTERRUPTED = 1, 2, 3
-
-EXAMPLES = """examples:
-  manage.py import_expenses march.csv --id-column id --owner-column user --category-column category \\
-      --date-column date --amount-column amount --currency EUR
-  manage.py import_expenses ledger.csv --delimiter ';' --encoding latin-1 --decimal-comma --date-format '%d/%m/%Y' \\
-      --id-column NR --owner-column NAME --category-column ART --date-column TAG --amount-column BETRAG \\
-      --currency-column WAEHRUNG --rejects rejected.csv
-
-Repeating an import changes nothing: an expense is known by source, owner and external id. To mend rejected lines,
-correct them in the file of --rejects and import that with the same options.
-
-exit status: 0 all rows are in; 1 rows were rejected; 2 it could not run; 3 interrupted, repeat it to go on
-"""
+REJECTED = 1
 
 
-class _AsLaidOut(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Django's order of options, with the examples' own lines."""
-
-
-class Command(BaseCommand):
+class Command(base.Command):
     """Rows in; a summary on standard output, rejected lines on standard error."""
 
-    help = "Import expenses from a delimited text file with a header. Unknown owners and categories are created."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Show the examples as they are laid out."""
-        return super().create_parser(prog_name, subcommand, epilog=EXAMPLES, formatter_class=_AsLaidOut, **kwargs)
+    help = (
+        "Import expenses from a delimited text file with a header. Unknown owners and categories are created. "
+        "Repeating an import changes nothing: an expense is known by source, owner and external id. To mend rejected "
+        "lines, correct them in the file of --rejects and import that with the same options."
+    )
+    examples = (
+        (
+            "Dates as 2026-01-31, amounts as 12.50, all in euros",
+            "manage.py import_expenses march.csv --id-column id --owner-column user --category-column category \\\n"
+            "      --date-column date --amount-column amount --currency EUR",
+        ),
+        (
+            "A ledger from elsewhere; what is wrong in it goes to a file of its own",
+            "manage.py import_expenses ledger.csv --delimiter ';' --encoding latin-1 --decimal-comma \\\n"
+            "      --date-format '%d/%m/%Y' --id-column NR --owner-column NAME --category-column ART \\\n"
+            "      --date-column TAG --amount-column BETRAG --currency-column WAEHRUNG --rejects rejected.csv",
+        ),
+    )
+    exits = {
+        0: "all rows are in",
+        REJECTED: "rows were rejected",
+        COULD_NOT_RUN: "could not run",
+        INTERRUPTED: "interrupted, repeat it to go on",
+    }
+    resume = "Repeat the same command to go on: what is in is recognised."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
+        super().add_arguments(parser)
         parser.add_argument("file", metavar="FILE", help="the file, or - for standard input")
         columns = parser.add_argument_group("columns, as the header names them")
         for role, says in (
@@ -84,7 +90,6 @@ class Command(BaseCommand):
         parser.add_argument(
             "--batch-size", type=int, default=BATCH_SIZE, metavar="N", help="rows a transaction (default: %(default)s)"
         )
-        parser.add_argument("--format", choices=("text", "json"), default="text", help="of the summary")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Import; exit with 0, 1, 2 or 3 as the help says."""
@@ -176,6 +181,7 @@ def _listeners(stack: ExitStack, stream: BinaryIO, importing: Import, given: dic
 
     def batch() -> None:
         nonlocal at
+        interrupts.check()
         now = stream.tell() if seekable else 0
         bar.update(now - at if now >= at else now)  # the second pass begins at 0 again
         at = now

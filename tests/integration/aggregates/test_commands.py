@@ -228,7 +228,7 @@ ON_SQLITE = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite cal
 @pytest.mark.parametrize("unseen", [InDestructor, pytest.param(in_callback, marks=ON_SQLITE)])
 @pytest.mark.parametrize(
     ("command", "status", "said"),
-    [("rebuild_totals", 3, "Interrupted. What"), ("verify_totals", 2, "Interrupted before everything")],
+    [("rebuild_totals", 3, "Interrupted. What"), ("verify_totals", 2, "Interrupted. Not everything")],
 )
 def test_an_interrupt_that_nobody_sees_ends_the_run(
     warehouse: Warehouse,

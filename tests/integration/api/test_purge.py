@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from api.models import IdempotencyKey
 from expenses.models import Expense, ExpenseTotals
 from tests.integration.api.conftest import client_of
 from tests.integration.api.test_idempotency import post
+from tests.processes import called
 
 pytestmark = pytest.mark.django_db
 
@@ -145,3 +147,29 @@ def test_it_says_what_went() -> None:
 def test_a_number_of_days_is_positive(days: str) -> None:
     with pytest.raises(CommandError, match="not a positive whole number"):
         call_command("purge", "--key-days", days)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ["keys", "runs"])
+def test_a_purge_that_is_interrupted_keeps_what_it_did_and_says_how_to_go_on(owner: User, kind: str) -> None:
+    IdempotencyKey.objects.bulk_create(
+        IdempotencyKey(user=owner, key=str(n), digest="", status=201, body="{}") for n in range(501)
+    )
+    aged(IdempotencyKey, "created_at", 30)
+    for days in range(100, 103):
+        run("verify", days)
+    table = {"keys": IdempotencyKey, "runs": Run}[kind]._meta.db_table
+    seen = []
+
+    def interrupt(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("DELETE") and table in sql:
+            seen.append(sql)
+            if len(seen) == {"keys": 2, "runs": 1}[kind]:
+                signal.raise_signal(signal.SIGINT)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(interrupt):
+        out, code = called("purge")
+    assert (code, "Interrupted." in out, "run purge again" in out) == (3, True, True)
+    assert IdempotencyKey.objects.count() == {"keys": 1, "runs": 0}[kind]
+    assert purge() == {"idempotency_keys": {"keys": 1, "runs": 0}[kind], "tokens": 0, "sessions": 0, "runs": 2}

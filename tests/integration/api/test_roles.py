@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -141,3 +142,10 @@ def test_an_administrator_rebuilds_and_keeps_accounts(db: None) -> None:
 
 def test_a_superuser_is_no_auditor(new: dict[str, Any]) -> None:
     assert client_of(User.objects.create_superuser("root")).post(EXPENSES, new).status_code == 201
+
+
+def test_the_command_tells_in_json_how_many_permissions_each_has() -> None:
+    printed = io.StringIO()
+    call_command("create_roles", "--format", "json", stdout=printed)
+    counts = {name: {"permissions": len(wanted)} for name, wanted in ROLES.items()}
+    assert json.loads(printed.getvalue()) == {"roles": counts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from decimal import Decimal
 
 import pytest
@@ -78,3 +79,12 @@ def test_people_who_are_there_keep_their_passwords() -> None:
     get_user_model().objects.create_user("ada", password="her own")
     assert "User ada was there already and keeps the password" in load()
     assert authenticate(username="ada", password="her own")
+
+
+@pytest.mark.django_db
+def test_json_tells_what_was_added_and_whose_passwords_are_which() -> None:
+    get_user_model().objects.create_user("ada", password="her own")
+    told = json.loads(load("--format", "json"))
+    assert (told["added"], told["found"]) == (COUNT, 0)
+    assert told["users"] == {name: f"demo-{name}" for name in ("admin", "ben", "cleo")}
+    assert json.loads(load("--format", "json")) == {"added": 0, "found": COUNT, "users": {}}

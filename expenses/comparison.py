@@ -42,7 +42,8 @@ def compare(
     """Return the totals that answer a question beside those of the period before, in one statement.
 
     Rows that only one of the periods has are there too. ``ordering`` is that of ``reports.answer``,
-    with COLUMNS, and so is ``ready``. Raises TotalsNotReady where no ready rollup can answer, ValueError as ``before`` does.
+    with COLUMNS, and so is ``ready``. Raises TotalsNotReady where no ready rollup can answer, ValueError
+    as ``before`` does.
     """
     ready = ready or reads.ready(ExpenseTotals, using=using)
     now, then = parts(question, ready), parts(before(question), ready)

@@ -60,7 +60,8 @@ def stacked(series: Sequence[Sequence[Decimal]]) -> Chart:
         for number, start, end in _stack(period)
     ]
     falling = ticks[::-1]
-    return Chart(bars, [compact(tick) for tick in falling], [_number(place(tick)) for tick in falling], _number(place(0)))
+    lines = [_number(place(tick)) for tick in falling]
+    return Chart(bars, [compact(tick) for tick in falling], lines, _number(place(0)))
 
 
 def _stack(period: Sequence[Decimal]) -> list[tuple[int, float, float]]:
@@ -79,9 +80,7 @@ def _stack(period: Sequence[Decimal]) -> list[tuple[int, float, float]]:
 def _bar(series: int, period: int, periods: int, start: float, end: float) -> Bar:
     place = WIDTH / periods
     x = place * period + place * (1 - FILLED) / 2
-    return Bar(
-        series, period, _number(x), _number(min(start, end)), _number(place * FILLED), _number(abs(end - start))
-    )
+    return Bar(series, period, _number(x), _number(min(start, end)), _number(place * FILLED), _number(abs(end - start)))
 
 
 def scale(lowest: float, highest: float) -> list[float]:

@@ -109,7 +109,8 @@ def read(selection: Selection, span: Span, *, ready: Ready, using: str) -> Figur
     totals = {code: _added(cells.values(), source.of(code)) for code, cells in by_status.items()}
     order = sorted(totals, key=lambda currency: (-totals[currency].count, currency))
     charted = [source.of_currency(code, totals[code], by_status[code]) for code in order[:MOST_CURRENCIES]]
-    months = sorted(source.months(), key=lambda change: order.index(change.name) if change.name in order else len(order))
+    place = {code: number for number, code in enumerate(order)}
+    months = sorted(source.months(), key=lambda change: place.get(change.name, len(place)))
     return Figures(months, charted, [totals[code] for code in order[MOST_CURRENCIES:]])
 
 

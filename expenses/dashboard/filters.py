@@ -66,14 +66,14 @@ class Listed(forms.CharField):
             raise ValidationError(str(error)) from error
 
 
-def currency(text: str) -> str:
+def read_currency(text: str) -> str:
     """Return an ISO 4217 code; a withdrawn one as well, for expenses in it stay."""
     if not re.fullmatch("[A-Z]{3}", text) or text in currencies.NOT_MONEY or not is_currency(text):
         raise ValueError("Take an ISO 4217 code, such as EUR.")
     return text
 
 
-def category(text: str) -> int | None:
+def read_category(text: str) -> int | None:
     """Return the id of a category; None, written ``none``, for uncategorised."""
     if text == "none":
         return None
@@ -82,7 +82,7 @@ def category(text: str) -> int | None:
     return int(text)
 
 
-def status(*known: str) -> Callable[[str], str]:
+def status_of(*known: str) -> Callable[[str], str]:
     """Return a reader of one of these statuses."""
 
     def read_status(text: str) -> str:
@@ -97,8 +97,8 @@ class Filters(forms.Form):
     """The filters of the dashboard, for one user. Whoever sees only the own expenses has none by owner."""
 
     owner = forms.CharField(required=False, max_length=150, label="Owner", widget=forms.TextInput)
-    currency = Listed(currency, label="Currency")
-    status = Listed(status(*(value for value in Status.values if value in COUNTED)), label="Status")
+    currency = Listed(read_currency, label="Currency")
+    status = Listed(status_of(*(value for value in Status.values if value in COUNTED)), label="Status")
     # "from" is a word of Python's.
     date_from = _day("From")
     date_to = _day("Before")
@@ -198,9 +198,9 @@ class Filters(forms.Form):
 class ListFilters(Filters):
     """The filters of the list of expenses, which has drafts too."""
 
-    status = Listed(status(*Status.values), label="Status")
-    category = Listed(category, label="Category")
-    other_than = Listed(category, label="Other than")
+    status = Listed(status_of(*Status.values), label="Status")
+    category = Listed(read_category, label="Category")
+    other_than = Listed(read_category, label="Other than")
 
     def _statuses(self) -> Collection[str]:
         return Status.values

@@ -12,6 +12,7 @@ from expenses import currencies
 from expenses.dashboard.filters import DayInput
 from expenses.models import LAST_DAY, Expense
 
+
 class LoginForm(AuthenticationForm):
     """Asks for name and password."""
 

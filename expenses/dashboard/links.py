@@ -45,9 +45,10 @@ class Links:
         parameters: dict[str, str] = {}
         if self.owner and chosen.owners:
             parameters["owner__id__exact"] = listed(chosen.owners)
-        if chosen.categories is not None:
-            uncategorised = None in chosen.categories
-            parameters |= {"uncategorised": "yes"} if uncategorised else {"category__id__exact": listed(chosen.categories)}
+        if chosen.categories == frozenset({None}):
+            parameters["uncategorised"] = "yes"
+        elif chosen.categories is not None:
+            parameters["category__id__exact"] = listed(chosen.categories)
         if chosen.currencies is not None:
             parameters["currency"] = listed(chosen.currencies)
         if chosen.statuses is not None:

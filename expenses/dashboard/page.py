@@ -131,11 +131,18 @@ def _drawn(one: OfCurrency, colours: Mapping[Hashable, int], span: Span, closed:
 
 
 def _labels(period: str, starts: Sequence[dt.date]) -> Iterator[tuple[str, str]]:
-    """Yield the label of each period, and under it the year where that is another than before."""
+    """Yield the label of each period, and under it the year where that is another than before.
+
+    The year of the first is left out where the next label has another, for there is no room for both.
+    """
     every = -(-len(starts) // LABELS)
-    year = 0
+    shown = starts[::every]
+    years = [start.year for start in shown]
     for index, start in enumerate(starts):
-        shown = index % every == 0
-        told = str(start.year) if shown and period != "year" and start.year != year else ""
-        year = start.year if shown else year
-        yield (periods.short(period, start) if shown else "", told)
+        number, rest = divmod(index, every)
+        if rest:
+            yield ("", "")
+            continue
+        changes = years[number] != (years[number - 1] if number else 0)
+        crowded = number == 0 and years[:2] != years[:1] * 2 and len(years) > 1
+        yield (periods.short(period, start), str(start.year) if changes and not crowded and period != "year" else "")

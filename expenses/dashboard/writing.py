@@ -34,13 +34,13 @@ GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def add(request: HttpRequest) -> HttpResponse:
     """Add an expense of the user's own. The form brings its id along, so that sending it twice adds one."""
-    _require_writer(request.user)
+    owner = _writer(request)
     if request.method != "POST":
-        return _form(request, ExpenseForm(initial=_suggested(request.user, timezone.localdate())), uuid7())
+        return _form(request, ExpenseForm(initial=_suggested(owner, timezone.localdate())), uuid7())
     key = _key(request.POST.get("key", ""))
-    own = Expense.objects.filter(pk=key, owner=request.user.pk)
+    own = Expense.objects.filter(pk=key, owner=owner.pk)
     if not own.exists():
-        form, stored = _stored(lambda: ExpenseForm(request.POST, instance=Expense(id=key, owner_id=request.user.pk)))
+        form, stored = _stored(lambda: ExpenseForm(request.POST, instance=Expense(id=key, owner=owner)))
         if not (stored or own.exists()):
             return _form(request, form, key)
     messages.success(request, f"Added: {own.get()}.")
@@ -52,12 +52,10 @@ def add(request: HttpRequest) -> HttpResponse:
 @login_required
 def change(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     """Change an expense."""
-    _require_writer(request.user)
+    user = _writer(request)
     if request.method != "POST":
-        return _form(request, ExpenseForm(instance=_found(request.user, "change", key)))
-    form, stored = _stored(
-        lambda: ExpenseForm(request.POST, instance=_found(request.user, "change", key, lock=True))
-    )
+        return _form(request, ExpenseForm(instance=_found(user, "change", key)))
+    form, stored = _stored(lambda: ExpenseForm(request.POST, instance=_found(user, "change", key, lock=True)))
     if not stored:
         return _form(request, form)
     messages.success(request, f"Changed: {form.instance}.")
@@ -69,12 +67,12 @@ def change(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
 @login_required
 def delete(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     """Ask whether to delete an expense; delete it."""
-    _require_writer(request.user)
-    expense = _found(request.user, "delete", key)
+    user = _writer(request)
+    expense = _found(user, "delete", key)
     problem = ""
     if request.method == "POST":
         try:
-            _run(lambda: _found(request.user, "delete", key, lock=True).delete())
+            _run(lambda: _found(user, "delete", key, lock=True).delete())
         except MonthClosed as error:
             problem = f"Nothing was deleted. {error}"
         else:
@@ -120,9 +118,11 @@ def _found(user: Any, action: str, key: uuid.UUID, *, lock: bool = False) -> Exp
     return expense
 
 
-def _require_writer(user: Any) -> None:
-    if only_reads(user):
+def _writer(request: HttpRequest) -> Any:
+    """Return the user. Raises PermissionDenied for one who changes nothing."""
+    if only_reads(request.user):
         raise PermissionDenied("Auditors change nothing.")
+    return request.user
 
 
 def _key(text: str) -> uuid.UUID:

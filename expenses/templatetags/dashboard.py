@@ -1,4 +1,4 @@
-"""How amounts are written on the pages of the service: with the currency's digits, grouped, linked to their expenses."""
+"""How amounts are written on the pages for people: with the currency's digits, grouped, linked to their expenses."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ if METRICS_FOLDER := env.str("PROMETHEUS_MULTIPROC_DIR", default=""):
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "build" / "static")))
 LOGIN_URL = "dashboard:login"
-LOGIN_REDIRECT_URL = "dashboard:home"  # which sends staff on to the admin
+LOGIN_REDIRECT_URL = "admin:index"
 
 # Behind HTTPS. Without it cookies would be sent in the clear, and with it nothing is served over HTTP but the probes.
 HTTPS_ONLY = env.bool("HTTPS_ONLY", default=False)

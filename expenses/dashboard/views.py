@@ -20,6 +20,7 @@ class LoginView(auth_views.LoginView):
 
     template_name = "dashboard/login.html"
     form_class = LoginForm
+    next_page = "dashboard:home"
     redirect_authenticated_user = True
 
 

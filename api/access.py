@@ -1,37 +1,14 @@
-"""Who may see and change which expenses."""
+"""Who may see and change which expenses, as a request asks for them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.request import Request
 
-from expenses.models import Expense
+from expenses.access import ONLY_READ, SEE_ALL, may, only_reads, sees_all, visible
 
-SEE_ALL = "expenses.view_all_expenses"
-ONLY_READ = "expenses.only_read"
-
-
-def sees_all(user: Any) -> bool:
-    """Return whether the user sees everybody's expenses and totals."""
-    return bool(user.has_perm(SEE_ALL))
-
-
-def only_reads(user: Any) -> bool:
-    """Return whether the user changes nothing, whatever else is permitted. Superusers, who have all permissions, do."""
-    return bool(not user.is_superuser and user.has_perm(ONLY_READ))
-
-
-def visible(user: Any) -> QuerySet[Expense]:
-    """Return the expenses that the user may see; to him the others do not exist."""
-    expenses: QuerySet[Expense] = Expense.objects.all()
-    return expenses if sees_all(user) else expenses.filter(owner=user)
-
-
-def may(user: Any, action: str, expense: Expense) -> bool:
-    """Return whether the user may ``change`` or ``delete`` an expense that he sees."""
-    return expense.owner_id == user.pk or bool(user.has_perm(f"expenses.{action}_expense"))
+__all__ = ["ONLY_READ", "SEE_ALL", "may", "only_reads", "own_scope", "sees_all", "visible"]
 
 
 def own_scope(request: Request, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import router
-from django.db.models.functions import Now
 from django.http import Http404, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -147,7 +144,7 @@ def _page(request: Request, values: Mapping[str, Any], answer: Answer, shown: Sh
     using = answer.queryset.db
     page, size = values.get("page", 1), values.get("page_size", pagination.PAGE_SIZE)
     # Read first, so that whatever was committed before that time is in the sums.
-    as_of = _database_time(request.user.pk, using)
+    as_of = reports.database_time(request.user.pk, using)
     rows, count = answer.page((page - 1) * size, size)
     if not rows and page > 1:
         raise Http404
@@ -165,10 +162,3 @@ def _asker(request: Request, question: Question) -> list[Any]:
     """Return who asks, and whose expenses he is shown: None for everybody's."""
     owners = question.owners
     return [request.user.pk, None if owners is None else sorted(owners)]
-
-
-def _database_time(user_id: Any, using: str) -> dt.datetime:
-    """Return the database's present time, asked beside a row that certainly exists: the user's own."""
-    users = get_user_model()._default_manager.using(using).filter(pk=user_id)
-    now: dt.datetime = users.values_list(Now(), flat=True).get()
-    return now

@@ -20,9 +20,9 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or "django-insecure-development-o
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", "testserver"])
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the theme, without a site of its own
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "expenses.dashboard.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -132,7 +132,7 @@ UNFOLD = {
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "build" / "static")))
-LOGIN_URL = "admin:login"
+LOGIN_URL = "dashboard:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 # Behind HTTPS. Without it cookies would be sent in the clear, and with it nothing is served over HTTP but the probes.

@@ -14,7 +14,7 @@ from django.db.models import F, Sum
 
 from aggregates import reads
 from aggregates.fields import EXACT
-from aggregates.reads import Part
+from aggregates.reads import Part, Ready
 from expenses.models import FIRST_DAY, ExpenseTotals
 from expenses.reports import PERIODS, Answer, Question, keys, measured, measures, ordered, parts
 
@@ -36,13 +36,16 @@ class Comparison(Answer):
         return {**row, "previous": previous, "change": EXACT.subtract(row["sum"], previous["sum"])}
 
 
-def compare(question: Question, ordering: Sequence[str] = (), *, using: str = DEFAULT_DB_ALIAS) -> Comparison:
+def compare(
+    question: Question, ordering: Sequence[str] = (), *, using: str = DEFAULT_DB_ALIAS, ready: Ready | None = None
+) -> Comparison:
     """Return the totals that answer a question beside those of the period before, in one statement.
 
     Rows that only one of the periods has are there too. ``ordering`` is that of ``reports.answer``,
-    with COLUMNS. Raises TotalsNotReady where no ready rollup can answer, ValueError as ``before`` does.
+    with COLUMNS, and so is ``ready``. Raises TotalsNotReady where no ready rollup can answer, ValueError
+    as ``before`` does.
     """
-    ready = reads.ready(ExpenseTotals, using=using)
+    ready = ready or reads.ready(ExpenseTotals, using=using)
     now, then = parts(question, ready), parts(before(question), ready)
     queryset = (
         reads.rows(ExpenseTotals, [*now, *then], using=using)

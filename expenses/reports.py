@@ -9,9 +9,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Case, Count, F, Func, Q, QuerySet, Sum, Value, When, Window
-from django.db.models.functions import Cast, NullIf, TruncMonth, TruncQuarter, TruncYear
+from django.db.models.functions import Cast, Now, NullIf, TruncMonth, TruncQuarter, TruncYear
 
 from aggregates import reads
 from aggregates.reads import Part, Ready
@@ -151,14 +152,16 @@ class Answer:
         return {**row, **measured(values["total_sum"], values["total_count"], row["currency"])}
 
 
-def answer(question: Question, ordering: Sequence[str] = (), *, using: str = DEFAULT_DB_ALIAS) -> Answer:
+def answer(
+    question: Question, ordering: Sequence[str] = (), *, using: str = DEFAULT_DB_ALIAS, ready: Ready | None = None
+) -> Answer:
     """Return the totals that answer a question, from the smallest ready rollups; no expense is read.
 
     ``ordering`` names columns of the answer, ``-`` before one for descending order, nulls lowest;
-    what it leaves open is settled by the keys. Buckets without expenses are left out. Raises
-    TotalsNotReady where no ready rollup can answer.
+    what it leaves open is settled by the keys. Buckets without expenses are left out. ``ready`` is for
+    who has several questions. Raises TotalsNotReady where no ready rollup can answer.
     """
-    chosen = parts(question, reads.ready(ExpenseTotals, using=using))
+    chosen = parts(question, ready or reads.ready(ExpenseTotals, using=using))
     queryset = (
         reads.rows(ExpenseTotals, chosen, using=using)
         .filter(question.restriction())
@@ -281,3 +284,10 @@ def ordered(question: Question, ordering: Collection[str], columns: Mapping[str,
 
 def _ordering(question: Question, ordering: Collection[str]) -> list[Any]:
     return ordered(question, ordering, measures("total"))
+
+
+def database_time(user_id: Any, using: str = DEFAULT_DB_ALIAS) -> dt.datetime:
+    """Return the database's present time, asked beside a row that certainly exists: the user's own."""
+    users = get_user_model()._default_manager.using(using).filter(pk=user_id)
+    now: dt.datetime = users.values_list(Now(), flat=True).get()
+    return now

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+from django.templatetags.static import static
 
 from config import logs
 from config.csp import POLICY
@@ -122,6 +125,12 @@ DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # the client's mistake, no
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 if METRICS_FOLDER := env.str("PROMETHEUS_MULTIPROC_DIR", default=""):
     Path(METRICS_FOLDER).mkdir(parents=True, exist_ok=True)  # what counts wants it there when it is imported
+
+# The admin's theme, and what it lacks for those who hear a page, or see little of it.
+UNFOLD: dict[str, Any] = {
+    "STYLES": [lambda request: static("expenses/accessible.css")],
+    "SCRIPTS": [lambda request: static("expenses/accessible.js")],
+}
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "build" / "static")))

@@ -40,7 +40,7 @@ def install() -> None:
     with LOG.open("wb") as log:
         try:
             subprocess.run(
-                ["sh", "-c", command],
+                ["/bin/sh", "-c", command],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, timeout=INSTALL_SECONDS, check=True,
             )  # fmt: skip

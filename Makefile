@@ -13,7 +13,7 @@ PIP := $(PY) -m pip --quiet --no-input --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test coverage bench check docs format requirements schema clean
+.PHONY: help setup demo test screenshots coverage bench check docs format requirements schema clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: $(VENV)/base.stamp ## Load demo data and serve it on 127.0.0.1; PORT=8000 
 
 test: $(VENV)/test.stamp ## Run the whole suite on each database there is; ARGS="-k word" goes to pytest.
 	@exec $(PY) -m tests.run $(ARGS)
+
+screenshots: $(VENV)/test.stamp ## Take the pictures of the pages in docs/screenshots; wants chromium.
+	$(PY) -m pytest -q tests/browser/test_screenshots.py --screenshots docs/screenshots
 
 coverage: $(VENV)/test.stamp ## Run the suite and fail where a line or branch of the engine is in no test.
 	@exec $(PY) -m tests.run --coverage $(ARGS)

@@ -10,16 +10,17 @@ from django.db.models import Q
 
 from api.access import ONLY_READ, SEE_ALL
 
-OWN = ("expenses.view_expense", "expenses.view_category", "expenses.view_expensetotals")
+OWN = (
+    "expenses.view_expense",
+    "expenses.view_category",
+    "expenses.view_expensetotals",
+    "expenses.view_expensewrite",
+    "expenses.view_expenseimage",
+)
 CHANGE_EXPENSES = ("expenses.add_expense", "expenses.change_expense", "expenses.delete_expense")
 CHANGE_CATEGORIES = ("expenses.add_category", "expenses.change_category", "expenses.delete_category")
 READ_RUNS = ("aggregates.view_run", "aggregates.view_rollupstate")
-READ_TRAIL = (
-    "expenses.view_expensewrite",
-    "expenses.view_expenseimage",
-    "expenses.view_month",
-    "auditlog.view_logentry",
-)
+READ_TRAIL = ("expenses.view_month", "auditlog.view_logentry")
 ACCOUNTS = tuple(
     f"auth.{action}_{model}" for model in ("user", "group") for action in ("add", "change", "delete", "view")
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("expenses.dashboard.urls")),
+    path("favicon.ico", RedirectView.as_view(url=static("expenses/icon.svg"))),  # browsers ask for it by themselves
     path("admin/", admin.site.urls),
     path("", include("api.urls")),
 ]

@@ -6,6 +6,7 @@ import math
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import DEFAULT_DB_ALIAS, connection, connections
@@ -19,6 +20,8 @@ for name, module in list(sys.modules.items()):
     package, _, child = name.rpartition(".")
     if package == "django.db.models":
         setattr(sys.modules[package], child, module)
+
+BROWSER = Path(__file__).parent / "browser"
 
 # A slow machine is no failure; the blob reproduces an example found elsewhere.
 settings.register_profile("project", deadline=None, print_blob=True)
@@ -64,6 +67,11 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the browser tests also take pictures of the pages they visit."""
+    parser.addoption("--screenshots", metavar="FOLDER", help="write pictures of the pages to this folder")
+
+
 def pytest_report_header() -> str:
     """Say which database a run is on."""
     # The vendor, not display_name: to tell MariaDB from MySQL, that would connect.
@@ -73,8 +81,9 @@ def pytest_report_header() -> str:
 @pytest.hookimpl(trylast=True)  # after pytest-randomly
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long tests first, and skip what another database is for."""
-    # Else one of them may come last, and the other workers wait for it.
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    # Else one of them may come last, and the other workers wait for it. The browser's come before, in one go:
+    # a worker that is done with them stops its browser.
+    items.sort(key=lambda item: (BROWSER not in item.path.parents, item.get_closest_marker("long") is None))
     if connection.vendor == "sqlite":
         _skip(items, "row_locks", "needs row locks; SQLite has one writer")
     else:

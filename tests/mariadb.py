@@ -16,6 +16,8 @@ from typing import Any
 
 from environ import Env
 
+from tests.programs import NotRun
+
 ROOT = Path(__file__).resolve().parent.parent
 DRIVER = ROOT / "requirements" / "mariadb.txt"
 LOG = ROOT / "build" / "test" / "mariadb-driver.log"
@@ -23,10 +25,6 @@ URL = "mysql://root@127.0.0.1:3306/expenses"
 OLDEST = (10, 11)
 CONNECT_SECONDS = 5
 INSTALL_SECONDS = 300
-
-
-class NotRun(Exception):
-    """A database is not available here. The message is the reason."""
 
 
 @contextmanager

@@ -37,12 +37,12 @@ def environment() -> dict[str, str]:
     }
 
 
-def manage(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a management command to its end and return what it printed and its exit code."""
+def manage(*arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
+    """Run a management command to its end, with more of its environment given; return what it printed and its code."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env=environment(),
+        env={**environment(), **given},
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -19,6 +19,10 @@ OURS = frozenset({
 })  # fmt: skip
 
 
+class NotRun(Exception):
+    """Something that tests need is not available here. The message is the reason."""
+
+
 def environment(url: str, settings: str) -> dict[str, str]:
     """Return the environment of a program that uses this database under these settings."""
     kept = {name: value for name, value in os.environ.items() if name not in OURS and not name.startswith("PG")}

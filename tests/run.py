@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests import mariadb, postgres, programs
-from tests.mariadb import NotRun
+from tests import chromium, mariadb, postgres, programs
+from tests.programs import NotRun
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "test"
@@ -22,6 +22,7 @@ COVERAGE = ROOT / "build" / "coverage"
 WORKERS = 2
 # One test at a time, so that a worker that is done takes the next: the long ones come first, see conftest.py.
 WORKLOAD = (f"--numprocesses={WORKERS}", "--dist=load", "--maxschedchunk=1")
+BROWSER = "tests.browser"  # on SQLite alone, within its run
 REQUIRED = 100  # per cent of the engine's lines and branches
 
 
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         shutil.rmtree(COVERAGE, ignore_errors=True)
     outcomes: list[Outcome] = []
     absent: list[str] = []
+    missing = prepare_browser(options.databases, pytest_arguments)
     for name in options.databases:
         try:
             with DATABASES[name]() as url:
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     covered = True
     if options.coverage:
         covered = report_coverage(required=len(outcomes) == len(DATABASES) and not pytest_arguments)
-    _say("\n".join(["Databases", "---------", *map(str, outcomes), *absent]))
+    _say("\n".join(["Databases", "---------", *map(str, outcomes), *absent, browser_tests(missing)]))
     return 0 if covered and outcomes and all(outcome.passed for outcome in outcomes) else 1
 
 
@@ -91,6 +93,37 @@ def run(name: str, url: str, pytest_arguments: Sequence[str], *, measured: bool 
     nothing = ["no test ran"] if counts["skipped"] == sum(counts.values()) else []
     detail = ", ".join(nothing + [f"{number} {word}" for word, number in counts.items() if number])
     return Outcome(name, passed=status == 0 and not nothing, detail=detail)
+
+
+def prepare_browser(databases: Sequence[str], pytest_arguments: Sequence[str]) -> str:
+    """Install the browser where it is missing, can be had, and is asked for; return why there will be none, or "".
+
+    It is asked for by a run of the whole suite on SQLite, or of the browser tests.
+    """
+    if "SQLite" not in databases:
+        return "they run on SQLite, which was left out"
+    if pytest_arguments and not any("tests/browser" in argument for argument in pytest_arguments):
+        return ""
+    try:
+        chromium.install()
+    except NotRun as reason:
+        return str(reason)
+    return ""
+
+
+def browser_tests(missing: str) -> str:
+    """Return how the browser tests ended within the run on SQLite, which counts them too."""
+    report = BUILD / "sqlite.xml"
+    if missing or not report.exists():
+        return f"Browser: not run ({missing or 'pytest left no report'})"
+    cases = [case for case in ElementTree.parse(report).iter("testcase") if BROWSER in case.get("classname", "")]
+    failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
+    skipped = [case for case in cases if case.find("skipped") is not None]
+    if len(skipped) == len(cases):
+        reasons = {case.find("skipped").get("message") for case in skipped}  # type: ignore[union-attr]  # found above
+        return f"Browser: not run ({', '.join(map(str, reasons)) or 'none of its tests was chosen'})"
+    passed = len(cases) - failed - len(skipped)
+    return str(Outcome("Browser", passed=not failed, detail=f"{passed} passed, {failed} failed, on SQLite"))
 
 
 def report_coverage(*, required: bool) -> bool:

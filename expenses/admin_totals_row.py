@@ -90,7 +90,12 @@ def _currency(picked: Picked, values: Values) -> None:
 
 
 def _statuses(picked: Picked, values: Values) -> None:
-    picked.statuses = frozenset(values)
+    allowed = frozenset(values)
+    picked.statuses = allowed if picked.statuses is None else picked.statuses & allowed
+
+
+def _any_status_of(picked: Picked, values: Values) -> None:
+    _statuses(picked, values[-1].split(","))
 
 
 def _month(picked: Picked, values: Values) -> None:
@@ -118,6 +123,7 @@ READ: Mapping[str, Callable[[Picked, Values], None]] = {
     "uncategorised": _uncategorised,
     "currency": _currency,
     "status__exact": _statuses,
+    "status__in": _any_status_of,
     "month": _month,
     "spent_on__exact": _day,
     "spent_on_from": _from,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -10,6 +11,8 @@ from django.urls import reverse
 from expenses import months
 from expenses.dashboard.figures import Cell
 from expenses.reports import Selection, following
+
+ONE_DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ def _range(chosen: Selection) -> dict[str, str]:
     low, high = chosen.date_from, chosen.date_to
     if low and low.day == 1 and high == following("month", low):
         return {"month": months.name(low)}
-    parameters = {"spent_on__gte": low.isoformat()} if low else {}
-    return {**parameters, "spent_on__lt": high.isoformat()} if high else parameters
+    parameters = {"spent_on_from": low.isoformat()} if low else {}
+    return {**parameters, "spent_on_to": (high - ONE_DAY).isoformat()} if high else parameters
 
 
 def listed(values: frozenset[object]) -> str:

@@ -67,6 +67,7 @@ def ledger(owner: Any) -> dict[str, list[str]]:
         "uncategorised": ["yes"],
         "currency": ["EUR", "JPY", "USD"],
         "status__exact": list(Status.values),
+        "status__in": ["approved,draft,submitted"],
         "month": ["2026-01", "2026-02", "2027-01"],
         "spent_on__exact": ["2026-01-05"],
         "spent_on_from": ["2026-01-10", "2026-02-01"],

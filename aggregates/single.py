@@ -5,10 +5,13 @@ Django's compiling costs more than the running of such a statement.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 from django.db import connections, models
 from django.db.models import sql
@@ -16,6 +19,7 @@ from django.db.models import sql
 from aggregates import images
 from aggregates.fields import FixedDecimalField
 
+PLAIN = frozenset({str, int, bool, type(None), Decimal, UUID, dt.date, dt.datetime})  # most values: a quick look first
 Values = Sequence[tuple[Any, Any]]
 """Fields, and what is to be stored in them."""
 
@@ -62,11 +66,17 @@ def compiled_update(rows: models.QuerySet[Any], values: Values) -> tuple[str, li
 
 def are_plain(values: Values) -> bool:
     """Return whether a statement has nothing but a place for each value."""
-    return bool(values) and not any(
-        hasattr(value, "resolve_expression")
-        or (hasattr(field, "get_placeholder") and not isinstance(field, FixedDecimalField))
-        for field, value in values
-    )
+    for field, value in values:
+        if type(value) not in PLAIN and hasattr(value, "resolve_expression"):
+            return False
+        if not _has_a_place(type(field)):
+            return False
+    return bool(values)
+
+
+@cache
+def _has_a_place(field: type[Any]) -> bool:
+    return issubclass(field, FixedDecimalField) or not hasattr(field, "get_placeholder")
 
 
 def out_of_range(values: Values, using: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -34,14 +35,20 @@ REFUSED = Counter("totals_refused", "Writes refused because a total would have l
 def connect() -> None:
     """Begin to count what the engine tells."""
     for definition in registry.definitions():
-        APPLIED.labels(definition.label)  # 0 is a figure too
+        _of(definition.label)  # 0 is a figure too
     totals_applied.connect(_applied, dispatch_uid="api.metrics")
     transaction_retried.connect(_retried, dispatch_uid="api.metrics")
     totals_refused.connect(_refused, dispatch_uid="api.metrics")
 
 
 def _applied(sender: type[models.Model], **_signal: Any) -> None:
-    APPLIED.labels(sender._meta.label).inc()
+    _of(sender._meta.label).inc()
+
+
+@cache
+def _of(label: str) -> Counter:
+    """Return the counter of one totals model, which the library would look for at each write."""
+    return APPLIED.labels(label)
 
 
 def _retried(**_signal: Any) -> None:

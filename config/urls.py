@@ -9,7 +9,7 @@ from django.views.generic import RedirectView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("expenses.dashboard.urls")),
-    path("favicon.ico", RedirectView.as_view(url=static("expenses/icon.svg"))),  # browsers ask for it by themselves
+    path("favicon.ico", RedirectView.as_view(url=static("dashboard/icon.svg"))),  # browsers ask for it by themselves
     path("admin/", admin.site.urls),
     path("", include("api.urls")),
 ]

@@ -16,6 +16,7 @@ from tests.processes import called
 
 # What each shows: the demo's data, but for the report, which needs a total that was wrong.
 PICTURES = {
+    "dashboard": "/admin/?currency=EUR&from=2025-11-01&to=2026-11-01",
     "expenses": "/admin/expenses/expense/?currency=EUR&month=2026-10",
     "totals": "/admin/expenses/expensetotals/?rollup=overview&month=2026-10",
     "report": "/admin/aggregates/run/{run}/change/",

@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from aggregates.models import Run
 from aggregates.operations import LeaveRoom
-from benchmarks.models import RideTotals
 from expenses.models import Category, Expense, ExpenseTotals, Status
 
 MONTHS = [dt.date(year, month, 1) for year in (2024, 2025) for month in range(1, 13)]
@@ -87,7 +86,7 @@ def migrate(using: str = DEFAULT_DB_ALIAS) -> None:
     # As the migrations of a host do, and the service's have done for its own totals.
     with connections[using].schema_editor() as editor:
         state = ProjectState.from_apps(apps)
-        LeaveRoom(RideTotals.__name__).database_forwards("benchmarks", editor, state, state)
+        LeaveRoom("RideTotals").database_forwards("benchmarks", editor, state, state)
 
 
 def people(shape: Shape, using: str = DEFAULT_DB_ALIAS) -> None:

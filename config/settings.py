@@ -128,6 +128,8 @@ if METRICS_FOLDER := env.str("PROMETHEUS_MULTIPROC_DIR", default=""):
 
 # The admin's theme: what it lacks for those who hear a page, or see little of it, and pages of the service's own.
 UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Expense totals",
+    "SITE_HEADER": "Expense totals",
     "STYLES": [lambda request: static("expenses/accessible.css"), lambda request: static("expenses/admin.css")],
     "SCRIPTS": [lambda request: static("expenses/accessible.js")],
 }

@@ -39,6 +39,7 @@ def test_each_picture_is_taken_by_day_and_by_night_wide_and_narrow(folder: Path,
     called("rebuild_totals")
     corrupt()
     called("rebuild_totals")
+    called("verify_totals")
     run = Run.objects.get(kind=Run.Kind.REBUILD, drifted__gt=0)
     user = User.objects.get(username=demo.SUPERUSER)
     for dark in (False, True):

@@ -71,7 +71,7 @@ MUTANTS = (
     Mutant(
         "totals are written in any order",
         "aggregates/store.py",
-        "sorted(rows, key=lambda row: row.key.int)",
+        "sorted(rows, key=attrgetter(\"digits\"))",
         "rows",
         ("tests/integration/aggregates/test_statements.py::test_totals_are_written_in_the_order_of_their_keys",),
     ),

@@ -69,7 +69,8 @@ def are_plain(values: Values) -> bool:
     for field, value in values:
         if type(value) not in PLAIN and hasattr(value, "resolve_expression"):
             return False
-        if not _has_a_place(type(field)):
+        kind: Any = type(field)
+        if not _has_a_place(kind):
             return False
     return bool(values)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from config.settings import *  # noqa: F403 - the service's settings, but for what follows
 from config.settings import BASE_DIR, CACHES, DATABASES, INSTALLED_APPS
@@ -28,7 +29,7 @@ DATABASES["default"]["TEST"] = {
 SERVED_RATE_LIMIT = None  # whoever is tested is in a hurry; test_rates.py sets one
 CACHES["default"] = {**CACHES["default"], "LOCATION": str(BUILD / f"{TEST_RUN}-cache.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-STATIC_ROOT = BUILD / "static"
+STATIC_ROOT = Path(os.environ.get("STATIC_ROOT") or BUILD / "static")  # of its own where files are collected
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns where it is missing
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 

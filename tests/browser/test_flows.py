@@ -154,3 +154,19 @@ def test_the_login_of_owners_and_an_empty_dashboard_are_for_everybody(page: Page
     newcomer = visits.page(User.objects.create_user("new", password=PASSWORD))
     assert_for_everybody(newcomer, "/")
     expect(newcomer.locator("#empty")).to_be_visible()
+
+
+def test_pages_of_one_expense_are_for_everybody(visits: Visits, owner: User) -> None:
+    page, expense = visits.page(owner), Expense.objects.filter(owner=owner).earliest("pk")
+    for address in (f"/expenses/{expense.pk}/", f"/expenses/{expense.pk}/delete/"):
+        assert_for_everybody(page, address)
+
+
+@pytest.mark.usefixtures("books")
+def test_a_file_that_is_looked_at_before_it_is_imported_is_for_everybody(admin_page: Page) -> None:
+    admin_page.goto(f"{EXPENSES}import/")
+    text = b"id,who,what,when,amount\n1,ada,Taxi,2026-05-04,12.50\n2,ada,Taxi,2026-05-05,nothing\n"
+    admin_page.locator("#id_file").set_input_files({"name": "may.csv", "mimeType": "text/csv", "buffer": text})
+    admin_page.locator("#import-take").click()
+    expect(admin_page.locator("#import-options")).to_be_visible()
+    assert_accessible(admin_page)

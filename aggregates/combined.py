@@ -11,9 +11,10 @@ from django.db import connections, models
 
 from aggregates import images, projection, returning, single, slots
 from aggregates.definitions import Definition
-from aggregates.single import Values
+from aggregates.single import TEXTS_KEPT, Values
 
-TEXTS_KEPT = 256  # one for each set of fields that are saved together
+Row = tuple[type[models.Model], tuple[str, ...], tuple[str, ...]]
+"""The model of a row, the columns that are given, and those that are asked for."""
 
 
 def can_insert(definitions: Sequence[Definition], values: Values, using: str) -> bool:
@@ -42,12 +43,10 @@ def insert(
 
     Keys are known only where somebody listens to ``totals_changed``.
     """
-    statement, params = single.plain_insert(model, using, values)
-    after = images.returned(definition, using)
-    answer = ", ".join([*(single.quoted(using, field.column) for field in asked), after.sql])
     told, number = projection.is_listened_to(definition), slots.number(definition, connections[using])
-    text = _inserting(definition, f"{statement} RETURNING {answer}", len(asked), using, number, told=told)
-    *given, keys = projection.executed(text, params, values, definition, using)
+    row = model, tuple([field.column for field, _value in values]), tuple([field.column for field in asked])
+    text = _inserting(definition, row, using, number, told=told)
+    *given, keys = projection.executed(text, single.prepared(values, using), values, definition, using)
     return single.converted(given, asked, using), keys or ()
 
 
@@ -65,8 +64,12 @@ def update(
 
 
 @lru_cache(TEXTS_KEPT)
-def _inserting(definition: Definition, insert: str, asked: int, using: str, number: int, *, told: bool) -> str:
-    given = "".join(f"a{n}, " for n in range(asked))
+def _inserting(definition: Definition, row: Row, using: str, number: int, *, told: bool) -> str:
+    model, columns, asked = row
+    after = images.returned(definition, using)
+    answer = ", ".join([*(single.quoted(using, column) for column in asked), after.sql])
+    insert = f"{single.inserting(model, using, columns)} RETURNING {answer}"
+    given = "".join(f"a{n}, " for n in range(len(asked)))
     added = projection.adding(definition, using, "after", number, summed=False, told=told)
     names, keys = f"{given}{projection.Names(definition).all}", projection.keys_written(told=told)
     return f"WITH after ({names}) AS ({insert}), {added} SELECT {given}{keys} FROM after"  # noqa: S608 - names of ours

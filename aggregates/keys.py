@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -57,19 +57,23 @@ def is_written(field: models.Field[Any, Any]) -> bool:
     return _written(field) is not None
 
 
-def sql(rollup: str, columns: Sequence[tuple[models.Field[Any, Any], str]], slot: int) -> str:
-    """Return PostgreSQL's expression for the key of a bucket.
+def encoded(field: models.Field[Any, Any], value: str) -> str:
+    """Return PostgreSQL's expression for the encoding of a dimension's value, which is SQL itself."""
+    tag, written = _written(field) or ("", "")
+    text = written.format(value)
+    return f"COALESCE('{tag}' || CHAR_LENGTH({text}) || ':' || {text}, '{_encoded(None)}')"
 
-    ``columns`` are the dimensions' types with the SQL of their values.
-    """
-    parts = [f"'{_encoded(rollup)}'"]
-    for field, value in columns:
-        tag, written = _written(field) or ("", "")
-        text = written.format(value)
-        parts.append(f"COALESCE('{tag}' || CHAR_LENGTH({text}) || ':' || {text}, '{_encoded(None)}')")
-    digits = f"ENCODE(SHA256(CONVERT_TO({' || '.join(parts)}, 'UTF8')), 'hex')"
+
+def text(rollup: str, codes: Iterable[str]) -> str:
+    """Return PostgreSQL's expression for the text of which a bucket's key is the digest, from encoded values."""
+    return " || ".join([f"'{_encoded(rollup)}'", *codes])
+
+
+def sql(text: str, slot: str) -> str:
+    """Return PostgreSQL's expression for a key, from that text and the two digits of a slot, which are SQL too."""
+    digits = f"ENCODE(SHA256(CONVERT_TO({text}, 'UTF8')), 'hex')"
     marked = f"OVERLAY(OVERLAY({digits} PLACING '{VERSION}' FROM 13) PLACING '{VARIANT}' FROM 17)"
-    return f"CAST(OVERLAY({marked} PLACING '{slot:02x}' FROM 31 FOR 34) AS uuid)"
+    return f"CAST(OVERLAY({marked} PLACING {slot} FROM 31 FOR 34) AS uuid)"
 
 
 def _written(field: models.Field[Any, Any]) -> tuple[str, str] | None:

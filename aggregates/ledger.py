@@ -53,7 +53,8 @@ class Ledger:
 
     def begin_transaction(self) -> None:
         """Forget what an earlier transaction left behind; does nothing within one."""
-        if self._log.begin():
+        if self._log.ended:
+            self._log.begin()
             self._open, self._queued = [], {}
             self.applier.forget()
 
@@ -75,23 +76,22 @@ class Ledger:
 
     def end_save(self, scope: Scope, instance: models.Model, *, created: bool) -> None:
         """Apply what the save changed."""
-        keys = keys_of(scope, instance)
-        write = self._latest(InstanceSave, scope, lambda write: write.keys == keys)
+        write = self._latest(InstanceSave, scope, lambda write: write.is_of(instance))
         if write is not None and not write.is_read:
             self._open.remove(write)  # no column of this table was written, or its totals with it
             return
         if write is None or not (created or write.existed or write.disturbed):
-            self._refuse_new_key(scope, instance, keys)
+            self._refuse_new_key(scope, instance)
             raise ConcurrentInsert(
                 f"{scope.model._meta.label} {instance.pk} was inserted by another transaction while it was being "
                 "saved: save it again."
             )
         self._end(write, write.stored())
 
-    def _refuse_new_key(self, scope: Scope, instance: models.Model, keys: frozenset[Any]) -> None:
+    def _refuse_new_key(self, scope: Scope, instance: models.Model) -> None:
         """Raise UntrackedWrite where the row saved is not the one that was read: trying again would not help."""
         write = self._latest(InstanceSave, scope, lambda write: write.instance is instance)
-        if write is not None and write.keys_before != keys:
+        if write is not None and write.keys_before != keys_of(scope, instance):
             raise UntrackedWrite(
                 f"The key of {scope.model._meta.label} {instance.pk} was set by a receiver of pre_save, after its "
                 "stored row was looked for: set it before save()."
@@ -250,6 +250,8 @@ class Ledger:
             other.account(other.stored())
 
     def _overlapping(self, write: Write) -> list[Write]:
+        if not self._open or self._open == [write]:  # nearly always, and to look further takes longer
+            return []
         return [other for other in self._read() if other is not write and other.overlaps(write)]
 
     def _read(self) -> list[Write]:

@@ -5,7 +5,7 @@ PostgreSQL alone lets what one part of a statement writes be read, and written o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -79,36 +79,96 @@ def adding(definition: Definition, using: str, changes: str, number: int, *, sum
     """
     connection = connections[using]
     statement = upsert.adding(definition, connection)
-    parts = " UNION ALL ".join(
-        _rows(definition, rollup, connection, changes, slots.slot(rollup, number), summed=summed)
-        for rollup in definition.rollups
-    )
-    ordered = f"SELECT * FROM ({parts}) AS proposed ORDER BY id"  # noqa: S608 - names of ours
+    propose = _of_groups if summed else _of_row
+    proposed = propose(definition, connection, changes, number)
+    columns = {field: f"proposed.{connection.ops.quote_name(str(field.column))}" for field in _others(definition)}
+    columns[_key(definition)] = f"{keys.sql('proposed.text_', 'proposed.slot_')} AS id"
+    listed = ", ".join(columns[field] for field in definition.totals._meta.concrete_fields)
+    ordered = f"SELECT {listed} FROM {proposed} ORDER BY id"  # noqa: S608 - names of ours
     return f"added AS ({statement.head} {ordered} {statement.tail}{' RETURNING id' if told else ''})"
 
 
-def _rows(
-    definition: Definition, rollup: Rollup, connection: BaseDatabaseWrapper, changes: str, slot: int, *, summed: bool
-) -> str:
-    names = dict(zip(definition.dimensions, _dimensions(definition), strict=True))
-    given = [names[name] for name in rollup.dimensions]
-    amounts = [f"SUM({name})" if summed else name for name in _measures(definition)]
-    own = [(definition.column(name), names[name]) for name in rollup.dimensions]
+def _key(definition: Definition) -> models.Field[Any, Any]:
+    pk: Any = definition.totals._meta.pk
+    return pk  # type: ignore[no-any-return]
+
+
+def _others(definition: Definition) -> list[models.Field[Any, Any]]:
+    return [field for field in definition.totals._meta.concrete_fields if not field.primary_key]
+
+
+def _names(definition: Definition, connection: BaseDatabaseWrapper) -> str:
+    """Return the names of what is proposed; no field's name ends as those of the first two do."""
+    others = [connection.ops.quote_name(str(field.column)) for field in _others(definition)]
+    return ", ".join(["text_", "slot_", *others])
+
+
+def _of_row(definition: Definition, connection: BaseDatabaseWrapper, changes: str, number: int) -> str:
+    """Return what is proposed for the one row of a relation.
+
+    Each dimension is encoded once for all rollups: a statement's functions take longer to look up than
+    to run. ``OFFSET 0`` keeps the planner from writing them out where they are used.
+    """
+    dims, amounts = _dimensions(definition), _measures(definition)
+    encoded = [f"e{i}" for i in range(len(dims))]
+    columns = [f"{_encoded(definition, name)} AS {e}" for name, e in zip(definition.dimensions, encoded, strict=True)]
+    row = f"SELECT {', '.join([*dims, *amounts, *columns])} FROM {changes} WHERE {_changed(amounts)} OFFSET 0"  # noqa: S608 - as above
+    codes = dict(zip(definition.dimensions, encoded, strict=True))
+    rows = ", ".join(
+        f"({', '.join(_proposed(definition, rollup, connection, number, codes, amounts))})"
+        for rollup in definition.rollups
+    )
+    return f"({row}) AS changed CROSS JOIN LATERAL (VALUES {rows}) AS proposed ({_names(definition, connection)})"
+
+
+def _of_groups(definition: Definition, connection: BaseDatabaseWrapper, changes: str, number: int) -> str:
+    """Return what is proposed for the rows of a relation, added up by the buckets of each rollup."""
+    amounts = [f"SUM({name})" for name in _measures(definition)]
+    codes = {name: _encoded(definition, name) for name in definition.dimensions}
+    by = dict(zip(definition.dimensions, _dimensions(definition), strict=True))
+    parts = " UNION ALL ".join(
+        f"SELECT {', '.join(_proposed(definition, rollup, connection, number, codes, amounts))} FROM {changes} "  # noqa: S608 - as above
+        f"{_grouped([by[name] for name in rollup.dimensions])} HAVING {_changed(amounts)}"
+        for rollup in definition.rollups
+    )
+    return f"({parts}) AS proposed ({_names(definition, connection)})"
+
+
+def _grouped(dims: Sequence[str]) -> str:
+    return f"GROUP BY {', '.join(dims)}" if dims else ""
+
+
+def _changed(amounts: Sequence[str]) -> str:
+    return " OR ".join(f"{amount} <> 0" for amount in amounts)
+
+
+def _encoded(definition: Definition, name: str) -> str:
+    return keys.encoded(definition.column(name), f"d{list(definition.dimensions).index(name)}")
+
+
+def _proposed(
+    definition: Definition,
+    rollup: Rollup,
+    connection: BaseDatabaseWrapper,
+    number: int,
+    codes: Mapping[str, str],
+    amounts: Sequence[str],
+) -> list[str]:
+    """Return a row proposed for a rollup: the text and the slot that make its key, then its columns but the key."""
+    slot = slots.slot(rollup, number)
+    dims = dict(zip(definition.dimensions, _dimensions(definition), strict=True))
     values = {
-        "id": keys.sql(rollup.name, own, slot),
         "rollup": f"'{rollup.name}'",
         "slot": str(slot),
         "generation": "0",
-        **{name: names[name] for name in rollup.dimensions},
+        **{name: dims[name] for name in rollup.dimensions},
         **dict(zip(definition.measures, amounts, strict=True)),
     }
-    listed = [
-        f"{values.get(field.name) or _null(field, connection)} AS {connection.ops.quote_name(str(field.column))}"
-        for field in definition.totals._meta.concrete_fields
+    return [
+        keys.text(rollup.name, [codes[name] for name in rollup.dimensions]),
+        f"'{slot:02x}'",
+        *(values.get(field.name) or _null(field, connection) for field in _others(definition)),
     ]
-    changed = " OR ".join(f"{amount} <> 0" for amount in amounts)
-    grouped = f"GROUP BY {', '.join(given)} HAVING" if summed and given else "HAVING" if summed else "WHERE"
-    return f"SELECT {', '.join(listed)} FROM {changes} {grouped} {changed}"  # noqa: S608 - names of ours
 
 
 def _null(field: models.Field[object, object], connection: BaseDatabaseWrapper) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,15 @@ from aggregates import images
 from aggregates.fields import FixedDecimalField
 
 PLAIN = frozenset({str, int, bool, type(None), Decimal, UUID, dt.date, dt.datetime})  # most values: a quick look first
+# What these fields give to PostgreSQL is what they were given; to ask each takes a tenth of the time of a save.
+AS_THEY_ARE = frozenset({
+    (models.CharField, str),
+    (models.TextField, str),
+    (models.UUIDField, UUID),
+    (models.DateField, dt.date),
+    (models.BooleanField, bool),
+})  # fmt: skip
+TEXTS_KEPT = 256  # one for each set of fields that are saved together
 Values = Sequence[tuple[Any, Any]]
 """Fields, and what is to be stored in them."""
 
@@ -33,15 +42,14 @@ def insert(model: type[models.Model], using: str, values: Values) -> tuple[str, 
         query.insert_values([field for field, _value in values], [given], raw=True)
         ((statement, params),) = query.get_compiler(using=using).as_sql()
         return statement, list(params)
-    return plain_insert(model, using, values)
+    return inserting(model, using, tuple([field.column for field, _value in values])), prepared(values, using)
 
 
-def plain_insert(model: type[models.Model], using: str, values: Values) -> tuple[str, list[Any]]:
-    """Return the same for values that are plain."""
-    names = ", ".join([quoted(using, field.column) for field, _value in values])
-    places = ", ".join(["%s"] * len(values))
-    statement = f"INSERT INTO {quoted(using, model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608 - names of ours
-    return statement, _prepared(values, using)
+@lru_cache(TEXTS_KEPT)
+def inserting(model: type[models.Model], using: str, columns: tuple[str, ...]) -> str:
+    """Return the text of an INSERT with a place for each of these columns."""
+    names, places = ", ".join(quoted(using, column) for column in columns), ", ".join(["%s"] * len(columns))
+    return f"INSERT INTO {quoted(using, model._meta.db_table)} ({names}) VALUES ({places})"  # noqa: S608 - names of ours
 
 
 def update(rows: models.QuerySet[Any], key: Any, values: Values) -> tuple[str, list[Any]]:
@@ -52,7 +60,7 @@ def update(rows: models.QuerySet[Any], key: Any, values: Values) -> tuple[str, l
     sets = ", ".join([f"{quoted(rows.db, field.column)} = %s" for field, _value in values])
     table, column = quoted(rows.db, rows.model._meta.db_table), quoted(rows.db, pk.column)
     statement = f"UPDATE {table} SET {sets} WHERE {table}.{column} = %s"  # noqa: S608 - names of ours
-    return statement, [*_prepared(values, rows.db), pk.get_db_prep_value(key, connections[rows.db])]
+    return statement, [*prepared(values, rows.db), pk.get_db_prep_value(key, connections[rows.db])]
 
 
 def compiled_update(rows: models.QuerySet[Any], values: Values) -> tuple[str, list[Any]]:
@@ -102,9 +110,20 @@ def _is_in_range(column: Any, value: Any, using: str) -> bool:
     return True
 
 
-def _prepared(values: Values, using: str) -> list[Any]:
+def prepared(values: Values, using: str) -> list[Any]:
+    """Return values as PostgreSQL's driver takes them."""
     connection = connections[using]
-    return [field.get_db_prep_save(value, connection) for field, value in values]
+    return [
+        value
+        if (type(field), type(value)) in AS_THEY_ARE or (type(field) is models.DateTimeField and is_utc(value))
+        else field.get_db_prep_save(value, connection)
+        for field, value in values
+    ]
+
+
+def is_utc(value: Any) -> bool:
+    """Return whether a value is a time in UTC, as Django's own are."""
+    return type(value) is dt.datetime and value.tzinfo is dt.UTC
 
 
 @cache

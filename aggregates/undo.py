@@ -54,18 +54,18 @@ class TransactionLog:
         A rollback to a savepoint older than ``begin`` ends it as well: all that it knows is undone.
         """
         connection: Any = self._connection()
-        # A list, which is faster than a generator: this is asked twice a row of a cascade.
-        return self._transaction not in [callback for _savepoints, callback, _robust in connection.run_on_commit]
+        # A loop, which is faster than all(): this is asked twice a row of a cascade.
+        for _savepoints, callback, _robust in connection.run_on_commit:  # noqa: SIM110
+            if callback is self._transaction:
+                return False
+        return True
 
-    def begin(self) -> bool:
-        """Return whether another transaction is open than at the last call, and begin to log it."""
-        if not self.ended:
-            return False
+    def begin(self) -> None:
+        """Begin to log the open transaction, which is another than the last."""
         connection: Any = self._connection()
         self._transaction, self._now = _Transaction(self._committed), 0
         self._savepoints, self._undone = {}, []
         connection.on_commit(self._transaction)
-        return True
 
     def moment(self) -> int:
         """Return a number for now, greater than all before it."""
@@ -74,7 +74,8 @@ class TransactionLog:
 
     def undone(self, moment: int) -> bool:
         """Return whether a rollback to a savepoint has undone what was done at that moment."""
-        return any(first < moment <= last for first, last in self._undone)
+        # Without the first half each write would make generators of nothing.
+        return bool(self._undone) and any(first < moment <= last for first, last in self._undone)
 
     def failed(self, error: DatabaseError) -> None:
         """Take in an error of a statement: at some MariaDB ends the whole transaction, and begins another unasked.

@@ -94,6 +94,12 @@ class InstanceSave(Write):
         """Return what the statement stored: writes that came after it account for themselves."""
         return super().stored() if self._stored is None else self._stored
 
+    def is_of(self, instance: models.Model) -> bool:
+        """Return whether this is a save of the row that an instance stands for."""
+        if self.instance is instance and not self._keys:
+            return True
+        return self.keys == keys_of(self.scope, instance)
+
     @property
     def keys_before(self) -> frozenset[Any]:
         """Return the key the save began with; none where there was none."""

@@ -307,7 +307,7 @@ class LabelTotals(Totals):
         ContentType, null=True, db_constraint=False, on_delete=models.DO_NOTHING, related_name="+"
     )
     object_id = models.BigIntegerField(null=True)
-    text = models.CharField(max_length=20, null=True)
+    text = models.CharField(max_length=20, null=True, db_column="d0")  # a name of a statement's own
     count = models.BigIntegerField(default=0)
 
     class Aggregate:

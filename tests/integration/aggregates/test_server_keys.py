@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -43,6 +44,12 @@ def values(field: models.Field[Any, Any]) -> st.SearchStrategy[Any]:
     return st.none() | VALUES[field][1]
 
 
+def key_of(columns: Sequence[tuple[models.Field[Any, Any], str]], slot: int) -> str:
+    """Return PostgreSQL's expression for the key of a bucket by day."""
+    text = keys.text("by day", [keys.encoded(*column) for column in columns])
+    return keys.sql(text, f"'{slot:02x}'")
+
+
 @given(data=st.data(), slot=st.integers(0, 255))
 def test_both_compute_the_same_key(data: st.DataObject, slot: int) -> None:
     fields = data.draw(st.lists(st.sampled_from(list(VALUES)), max_size=4))
@@ -51,7 +58,7 @@ def test_both_compute_the_same_key(data: st.DataObject, slot: int) -> None:
     # Each value stands twice in the expression: its length, and itself.
     params = [value for value in bucket for _ in range(2)]
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {keys.sql('by day', columns, slot)}", params)
+        cursor.execute(f"SELECT {key_of(columns, slot)}", params)
         (key,) = cursor.fetchone()
     assert key == keys.bucket_key("by day", bucket, slot)
 
@@ -76,12 +83,12 @@ def test_the_server_writes_totals_in_the_order_of_their_keys(summed: bool) -> No
         cursor.execute(f"EXPLAIN WITH changes ({Names(definition).changes}) AS (SELECT {given}), {added} SELECT 1")
         plan = "\n".join(line for (line,) in cursor.fetchall())
     _insert, _, below = plan.partition("Insert on expenses_expensetotals")
-    assert below.index("Sort") < below.index("Append")
+    assert below.index("Sort") < below.index("Append" if summed else "Values Scan")
     assert "Sort Key" in below
 
 
 def test_a_day_before_christ_is_no_day_of_ours() -> None:
     day = (models.DateField(), "CAST('2026-01-01 BC' AS date)")
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {keys.sql('r', [day], 0)}")
-        assert cursor.fetchone()[0] != keys.bucket_key("r", [dt.date(2026, 1, 1)])
+        cursor.execute(f"SELECT {key_of([day], 0)}")
+        assert cursor.fetchone()[0] != keys.bucket_key("by day", [dt.date(2026, 1, 1)])

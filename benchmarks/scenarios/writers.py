@@ -43,10 +43,10 @@ def compare(bench: Bench, team: Crew) -> None:
         return lambda: 1 / team.throughput(model, where, seconds=bench.sizes.window, pause=pause)
 
     hot, plain = cost("expense", "hot"), cost("plain", "hot")
-    bench.compare("hot16_vs_spread16", hot, cost("expense", "spread"), times=2.0)
-    bench.compare("hot16_vs_plain16", hot, plain, times=2.0)
+    bench.compare("hot16_vs_spread16", hot, cost("expense", "spread"), times=3.0)
+    bench.compare("hot16_vs_plain16", hot, plain, times=3.0)
     long_hot, long_plain = cost("expense", "hot", OTHER_WORK), cost("plain", "hot", OTHER_WORK)
-    bench.compare("hot16_long_vs_plain16", long_hot, long_plain, times=2.0)
+    bench.compare("hot16_long_vs_plain16", long_hot, long_plain, times=3.0)
     bench.compare("owner16_vs_plain16", cost("expense", "owner"), plain)
     bench.compare("trigger16_vs_plain16", cost("triggered", "hot"), plain)
     bench.compare("naive16_vs_plain16", cost("naive", "hot"), plain)

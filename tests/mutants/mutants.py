@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant(
         "what a savepoint's rollback undid is not forgotten",
         "aggregates/undo.py",
-        "return any(first < moment <= last for first, last in self._undone)",
+        "return bool(self._undone) and any(first < moment <= last for first, last in self._undone)",
         "return False",
         (f"{TRANSACTIONS}::test_a_savepoint_rolled_back_inside_a_batch_takes_its_deltas_along",
          f"{RECEIVERS}::test_a_receiver_of_a_later_save_writes_and_the_row_counts_once"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.transaction import TransactionManagementError
+
 
 class AggregatesError(Exception):
     """Base of every error of this package."""
@@ -47,3 +49,11 @@ class TotalOutOfRange(AggregatesError):
 
 class ConcurrentInsert(AggregatesError):
     """The row to insert was inserted by another transaction meanwhile. Retried where possible."""
+
+
+class WriteLost(AggregatesError, TransactionManagementError):
+    """An error within the transaction was swallowed, by a signal receiver for instance, so nothing of it is stored.
+
+    Its cause is that error, where it is known; retried where that one is. Whoever goes on after an
+    error of the database needs an ``atomic()`` of his own around what may fail.
+    """

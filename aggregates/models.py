@@ -6,7 +6,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 
 from aggregates import combined, ledger, returning, transactions
 from aggregates.exceptions import ReadOnlyTotals
@@ -102,8 +102,8 @@ class Tracked(models.Model):
             )
             try:
                 super(Tracked, self).save_base(raw, force_insert, force_update, using, update_fields)
-            except BaseException:
-                self._save_failed(using, began)
+            except BaseException as error:
+                self._save_failed(using, began, error)
                 # Nothing was stored, so a later save must not take the instance for stored.
                 self._state.adding, self._state.db, self.pk = adding, database, key
                 raise
@@ -169,10 +169,11 @@ class Tracked(models.Model):
             save.wrote(change.before, change.after)
         return bool(changes)
 
-    def _save_failed(self, using: str, began: int) -> None:
+    def _save_failed(self, using: str, began: int, error: BaseException) -> None:
         """Let no row be committed without its total; a save that wrote nothing is just forgotten."""
         if self._wrote:
             transaction.set_rollback(True, using=using)
+            connections[using].rollback_exc = error  # type: ignore[attr-defined]  # the stubs leave it out
         else:
             ledger.of(using).abandon(began)
 

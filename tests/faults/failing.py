@@ -125,7 +125,7 @@ def end_request() -> None:
 
 
 def open_transactions() -> list[Any]:
-    """Return the other sessions of this database that are in a transaction and do nothing; SQLite has no list of them."""
+    """Return the other sessions of this database that wait within a transaction; SQLite has no list of them."""
     if connection.vendor != "postgresql":
         assert connection.connection is None or not connection.connection.in_transaction
         return []

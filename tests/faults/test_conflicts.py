@@ -239,11 +239,12 @@ SIGNALS: list[tuple[ModelSignal, str]] = [(s, m) for s in (pre_save, post_save) 
 SIGNALS += [(s, "DELETE") for s in (pre_delete, post_delete)]
 
 
-@pytest.mark.parametrize(("error", "status", "slug"), RAISED, ids=["its_own_error", "an_error_of_the_database"])
+@pytest.mark.parametrize("raised", RAISED, ids=["its_own_error", "an_error_of_the_database"])
 @pytest.mark.parametrize(("signal", "method"), SIGNALS)
 def test_a_request_whose_receiver_raises_is_a_problem_and_leaves_nothing(
-    books: Books, receive: Receive, signal: ModelSignal, method: str, error: Exception, status: int, slug: str
+    books: Books, receive: Receive, signal: ModelSignal, method: str, raised: tuple[Exception, int, str]
 ) -> None:
+    error, status, slug = raised
     before = seen()
     failures = [error, error]  # an IntegrityError is tried again once
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, connection, models
+from django.db.models import F
+from django.utils import timezone
 
+from aggregates import chunks, folding, registry
+from aggregates.keys import bucket_key
+from aggregates.rebuild import Options, rebuild
+from expenses.models import ExpenseTotals
 from tests.exactness import assert_totals_match
 from tests.faults.books import REQUESTS, WRITES, Books, Call, seen
 from tests.faults.failing import Calls, Failure, each_call, each_failure, end_request
@@ -75,6 +82,70 @@ def test_a_request_is_answered_503_or_carried_out_whichever_call_fails(
         again = write.act(books)
         assert again.status_code < 300 or (again.status_code == 404 and found == after), again.content
         assert seen() == after, told(run)
+        assert_totals_match()
+
+
+DEFINITION = registry.definition(ExpenseTotals)
+
+
+def spoilt() -> None:
+    """Make totals wrong: amounts, rows lost, rows that name another bucket."""
+    rows: Any = models.QuerySet(ExpenseTotals)
+    rows.filter(rollup="day").update(amount=F("amount") + 1)
+    rows.filter(rollup="month", category=1)._raw_delete("default")
+    rows.filter(rollup="month", category=2).update(currency="USD")
+
+
+def spread() -> None:
+    """Move totals of hot buckets to another slot, which is as right as before."""
+    rows: Any = models.QuerySet(ExpenseTotals)
+    for total in rows.filter(rollup="overview"):
+        values = [total.category_id, total.currency, total.status, total.month]
+        rows.filter(pk=total.pk).update(id=bucket_key("overview", values, 3), slot=3)
+
+
+def rebuilt(*, from_scratch: bool) -> None:
+    for _step in rebuild(DEFINITION, Options(from_scratch=from_scratch), using="default", clock=timezone.now):
+        pass
+
+
+def folded() -> None:
+    for chunk in chunks.plan(DEFINITION, using="default", batch_size=100):
+        folding.fold(DEFINITION, chunk, using="default")
+
+
+@each_failure
+@pytest.mark.parametrize("from_scratch", [False, True], ids=["rebuild", "rebuild_from_scratch"])
+def test_a_rebuild_of_which_any_call_fails_is_finished_by_the_next(
+    books: Books, failure: Failure, *, from_scratch: bool
+) -> None:
+    for failing in each_call(failure):
+        books.begin()
+        spread()
+        spoilt()
+        before = seen()
+        with failing() as run, suppress(DatabaseError, InterfaceError):
+            rebuilt(from_scratch=from_scratch)
+        end_request()
+        assert seen() == before, told(run)
+        rebuilt(from_scratch=from_scratch)
+        assert seen() == before, told(run)
+        assert_totals_match()
+
+
+@each_failure
+def test_a_fold_of_which_any_call_fails_changes_no_sum_and_is_finished_by_the_next(
+    books: Books, failure: Failure
+) -> None:
+    for failing in each_call(failure):
+        books.begin()
+        spread()
+        with failing(), suppress(DatabaseError, InterfaceError):
+            folded()
+        end_request()
+        assert_totals_match()
+        folded()
+        assert not ExpenseTotals.objects.filter(slot__gt=0).exists()
         assert_totals_match()
 
 

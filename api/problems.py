@@ -173,10 +173,14 @@ def _(error: UnreadablePostError) -> Problem:
 
 
 def unavailable() -> Problem:
-    """Return the 503 for a database that is away, busy, full or locked. Nothing was written."""
+    """Return the 503 for a database that is away, busy, full or locked.
+
+    Where it went away during the COMMIT, nobody can say whether that was carried out.
+    """
     return Problem(
         503,
-        "The database is busy or away. Nothing was written: try again.",
+        "The database is busy or away, so this may not be stored; no part of it is. "
+        "Try again: a repeat with the same Idempotency-Key or id is recognised.",
         headers={"Retry-After": str(RETRY_AFTER)},
     )
 

@@ -19,17 +19,17 @@ def named() -> set[tuple[str, str]]:
     return set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TABLE.read_text()))
 
 
-def tests_in(path: Path) -> set[tuple[str, str]]:
+def _tests_in(path: Path) -> set[tuple[str, str]]:
     """Return the tests of a file."""
     functions = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
     return {(str(path.relative_to(ROOT)), name) for name in functions if name.startswith("test_")}
 
 
 def test_every_test_that_the_table_names_is_there() -> None:
-    there = set().union(*(tests_in(ROOT / path) for path, _name in named()))
+    there = set().union(*(_tests_in(ROOT / path) for path, _name in named()))
     assert named() - there == set()
 
 
 def test_every_test_of_a_fault_stands_in_the_table() -> None:
-    of_faults = set().union(*(tests_in(path) for path in Path(__file__).parent.glob("test_*.py")))
-    assert of_faults - tests_in(Path(__file__)) - named() == set()
+    of_faults = set().union(*(_tests_in(path) for path in Path(__file__).parent.glob("test_*.py")))
+    assert of_faults - _tests_in(Path(__file__)) - named() == set()

@@ -179,8 +179,8 @@ def unavailable() -> Problem:
     """
     return Problem(
         503,
-        "The database is busy or away, so this may not be stored; no part of it is. "
-        "Try again: a repeat with the same Idempotency-Key or id is recognised.",
+        "The database is busy or away. Nothing was written, unless no more than the reply was lost: "
+        "try again, with the same Idempotency-Key or id where there is one.",
         headers={"Retry-After": str(RETRY_AFTER)},
     )
 

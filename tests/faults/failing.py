@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 COMMIT = "COMMIT"
+REFUSAL = "DO $$ BEGIN RAISE EXCEPTION 'refused by the test' USING ERRCODE = 'disk_full'; END $$"
 MOST_CALLS = 400  # a write that makes more never comes to a clean run, or is too large for these tests
 
 
@@ -27,6 +28,8 @@ class Failure:
         if self.cut:
             cut()
         with connection.wrap_database_errors:  # as the real ones pass it: it takes note of errors
+            if connection.vendor == "postgresql" and not self.made and not self.cut:
+                connection.connection.execute(REFUSAL)  # so that the server knows of it as well
             raise connection.Database.OperationalError(f"{self.name}: failed by the test")
 
 
@@ -40,14 +43,15 @@ each_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: 
 
 
 def cut() -> None:
-    """End the connection under Django, which is not told; the database rolls back what is open."""
+    """End the connection under Django, which is not told; the database rolls back what is open.
+
+    SQLite has no connection to cut; but at errors of the disk it ends the transaction by itself.
+    """
     raw: Any = connection.connection
     if connection.vendor == "sqlite":
-        with suppress(connection.Database.Error):
-            raw.rollback()
-        raw.close()
-        return
-    raw.pgconn.finish()
+        raw.rollback()
+    else:
+        raw.pgconn.finish()
 
 
 @dataclass
@@ -66,7 +70,7 @@ class Calls:
         if strikes is None:
             return make()
         self.failed = what
-        if strikes.made:
+        if strikes.made and not what.startswith("BEGIN"):  # SQLite's, which leaves no transaction if it fails
             make()
         return strikes.strike()
 

@@ -130,7 +130,7 @@ class TransactionLog:
         PostgreSQL reports that as a success.
         """
         connection: Any = self._connection()
-        if connection.connection is not None and not self.ended:
+        if not self.ended:
             require_whole(connection)
         type(connection)._commit(connection)  # noqa: SLF001 - whatever method it is whose place this one takes
 

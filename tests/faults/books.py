@@ -16,6 +16,7 @@ from django.db import connection, models
 from rest_framework.test import APIClient
 
 import aggregates
+from aggregates import chunks, drift, registry
 from api.models import IdempotencyKey
 from expenses.importing import import_expenses
 from expenses.imports.options import Columns, Options
@@ -103,6 +104,14 @@ def seen() -> dict[str, list[Any]]:
         "trail": sorted(map(repr, images)),
         "replies": sorted(IdempotencyKey.objects.values_list("key", flat=True)),
     }
+
+
+def assert_exact() -> None:
+    """Check the totals of these tables alone: it is asked after every call of every write."""
+    for totals in (ExpenseTotals, MovementTotals, CarrierTotals):
+        definition = registry.definition(totals)
+        for part in drift.parts(definition, chunks.whole(*definition.rollups), using="default"):
+            assert not part.drift, f"{definition.label}: {part.drift}"
 
 
 @dataclass(frozen=True)

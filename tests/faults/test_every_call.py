@@ -14,8 +14,7 @@ from aggregates import chunks, folding, registry
 from aggregates.keys import bucket_key
 from aggregates.rebuild import Options, rebuild
 from expenses.models import ExpenseTotals
-from tests.exactness import assert_totals_match
-from tests.faults.books import REQUESTS, WRITES, Books, Call, seen
+from tests.faults.books import REQUESTS, WRITES, Books, Call, assert_exact, seen
 from tests.faults.failing import Calls, Failure, each_call, each_failure, end_request
 from tests.integration.api.conftest import assert_problem
 
@@ -55,11 +54,11 @@ def test_a_write_is_whole_or_absent_whichever_call_fails(books: Books, write: Ca
         end_request()
         found = seen()
         assert found == (before if error and not committed(run) else after), told(run)
-        assert_totals_match()
+        assert_exact()
         if write.repeatable or found == before:
             write.act(books)
             assert seen() == after, told(run)
-            assert_totals_match()
+            assert_exact()
 
 
 @each_failure
@@ -78,11 +77,11 @@ def test_a_request_is_answered_503_or_carried_out_whichever_call_fails(
         found = seen()
         expected = after if response.status_code < 300 or committed(run) else before
         assert found == expected, told(run)
-        assert_totals_match()
+        assert_exact()
         again = write.act(books)
         assert again.status_code < 300 or (again.status_code == 404 and found == after), again.content
         assert seen() == after, told(run)
-        assert_totals_match()
+        assert_exact()
 
 
 DEFINITION = registry.definition(ExpenseTotals)
@@ -130,7 +129,7 @@ def test_a_rebuild_of_which_any_call_fails_is_finished_by_the_next(
         assert seen() == before, told(run)
         rebuilt(from_scratch=from_scratch)
         assert seen() == before, told(run)
-        assert_totals_match()
+        assert_exact()
 
 
 @each_failure
@@ -143,10 +142,10 @@ def test_a_fold_of_which_any_call_fails_changes_no_sum_and_is_finished_by_the_ne
         with failing(), suppress(DatabaseError, InterfaceError):
             folded()
         end_request()
-        assert_totals_match()
+        assert_exact()
         folded()
         assert not ExpenseTotals.objects.filter(slot__gt=0).exists()
-        assert_totals_match()
+        assert_exact()
 
 
 def assert_unavailable(response: Any, run: Calls) -> Any:

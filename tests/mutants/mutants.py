@@ -8,6 +8,8 @@ SAVES = "tests/integration/aggregates/test_saves.py"
 DELETES = "tests/integration/aggregates/test_deletes.py"
 RECEIVERS = "tests/integration/aggregates/test_receivers.py"
 TRANSACTIONS = "tests/integration/aggregates/test_transactions.py"
+EVERY_CALL = "tests/faults/test_every_call.py"
+SWALLOWED = "tests/faults/test_swallowed.py"
 DRIFT = "tests/integration/aggregates/test_drift.py"
 WRITERS = "tests/concurrency/test_writers.py"
 PARENTS = "tests/integration/aggregates/test_foreign_keys.py"
@@ -241,5 +243,40 @@ MUTANTS = (
         "for batch in ():",
         (f"{PARENTS_AT_ONCE}::test_who_writes_second_waits_for_the_first_to_commit",),
         on=ROW_LOCKS,
+    ),
+    Mutant(
+        "totals are written after the commit",
+        "aggregates/applying.py",
+        "self.changed(definition, store.apply(definition, self._using, delta))\n\n    def take",
+        "__import__('django.db').db.transaction.on_commit(lambda: store.apply(definition, self._using, delta))\n\n"
+        "    def take",
+        (f"{EVERY_CALL}::test_a_write_is_whole_or_absent_whichever_call_fails[refused-save_movement]",),
+        on=("sqlite",),
+    ),
+    Mutant(
+        "a conflict is tried again within its savepoint",
+        "aggregates/transactions.py",
+        "if connections[using].in_atomic_block:",
+        "if False:",
+        ("tests/faults/test_conflicts.py::"
+         "test_a_serialization_failure_in_a_savepoint_is_tried_again_from_the_start",),
+        on=("postgresql",),
+    ),
+    Mutant(
+        "a write returns although an error in it was swallowed",
+        "aggregates/transactions.py",
+        "    undo.require_whole(connection)\n",
+        "",
+        (f"{SWALLOWED}::test_a_write_returns_only_if_it_is_stored_whatever_its_receiver_swallows",),
+        on=("sqlite",),
+    ),
+    Mutant(
+        "a COMMIT that PostgreSQL answers with a rollback is taken for one",
+        "aggregates/undo.py",
+        "        if not self.ended:\n            require_whole(connection)\n",
+        "",
+        (f"{SWALLOWED}::"
+         "test_a_block_that_swallows_an_error_after_its_write_does_not_end_as_if_it_were_committed",),
+        on=("postgresql",),
     ),
 )  # fmt: skip

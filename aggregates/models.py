@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.db import connections, models, router, transaction
@@ -12,6 +13,8 @@ from aggregates import combined, ledger, returning, transactions
 from aggregates.exceptions import ReadOnlyTotals
 from aggregates.querysets import TrackedManager
 from aggregates.writes import InstanceSave
+
+T = TypeVar("T")
 
 
 class TotalsQuerySet(models.QuerySet["Totals"]):
@@ -185,7 +188,21 @@ class Tracked(models.Model):
         """Delete the row and take it out of its totals in one transaction."""
         using = using or router.db_for_write(self.__class__, instance=self)
         delete = super().delete
-        return transactions.run(lambda: delete(using=using, keep_parents=keep_parents), using=using)
+        return self._deleting(lambda: delete(using=using, keep_parents=keep_parents), using)
+
+    def _deleting(self, operation: Callable[[], T], using: str) -> T:
+        """Run a delete of this instance, whose key Django takes away before the commit: a failure gives it back."""
+        key = self.pk
+
+        def attempt() -> T:
+            self.pk = key
+            return operation()
+
+        try:
+            return transactions.run(attempt, using=using)
+        except BaseException:
+            self.pk = key
+            raise
 
 
 class RollupState(models.Model):

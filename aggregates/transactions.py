@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
 
 from aggregates import conf, undo
 from aggregates.exceptions import ConcurrentInsert, OutsideTransaction, TotalOutOfRange, WriteLost
@@ -73,8 +73,8 @@ def _attempt(operation: Callable[[], T], using: str) -> T:
     except TotalOutOfRange as error:
         tell_refused(error, using)
         raise
-    except DatabaseError as error:
-        if undo.follows_another(error):
+    except (DatabaseError, InterfaceError) as error:
+        if connection.closed_in_transaction or undo.follows_another(error):
             raise undo.lost(connection) from connection.rollback_exc  # type: ignore[attr-defined]
         raise
     undo.require_whole(connection)

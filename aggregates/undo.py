@@ -97,6 +97,7 @@ class TransactionLog:
         connection: Any = self._connection()
         self._transaction, self._now = _Transaction(self._committed), 0
         self._savepoints, self._undone = {}, []
+        connection.rollback_exc = None  # that of an earlier transaction
         connection.on_commit(self._transaction)
 
     def moment(self) -> int:

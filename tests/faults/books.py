@@ -96,7 +96,7 @@ def seen() -> dict[str, list[Any]]:
         "owner__username", "category__name", "amount", "currency", "spent_on", "status", "description"
     )
     movements = Movement.objects.values_list("site", "item", "carrier", "kind", "quantity", "value", "lot")
-    images = ExpenseImage.objects.values_list("after", "category_name", "amount", "status")
+    images = ExpenseImage.objects.values_list("after", "amount", "status")
     return {
         "expenses": sorted(map(repr, expenses)),
         "movements": sorted(map(repr, movements)),
@@ -116,11 +116,12 @@ def assert_exact() -> None:
 
 @dataclass(frozen=True)
 class Call:
-    """A write, and whether it may be asked for again, whatever became of it."""
+    """A write, whether it may be asked for again, whatever became of it, and whether it is tried again by itself."""
 
     name: str
     act: Callable[[Books], Any]
     repeatable: bool = True
+    retried: bool = True
 
 
 NEW = {"amount": "12.50", "currency": "EUR", "spent_on": "2026-01-31"}
@@ -209,7 +210,7 @@ WRITES = [
     Call("set_null", lambda b: [row.delete() for row in Category.objects.filter(pk=1)]),
     Call("set_value", lambda b: Carrier.objects.filter(pk=7).delete()),
     Call("import", _imported),
-    Call("batch", _in_a_batch, repeatable=False),
+    Call("batch", _in_a_batch, repeatable=False, retried=False),
 ]
 if connection.vendor == "mysql":
     WRITES = [write for write in WRITES if write.name != "bulk_create_updating"]

@@ -11,7 +11,7 @@ import pytest
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 COMMIT = "COMMIT"
-REFUSAL = "DO $$ BEGIN RAISE EXCEPTION 'refused by the test' USING ERRCODE = 'disk_full'; END $$"
+REFUSAL = "DO $$ BEGIN RAISE EXCEPTION 'refused by the test' USING ERRCODE = '{}'; END $$"
 MOST_CALLS = 400  # a write that makes more never comes to a clean run, or is too large for these tests
 
 
@@ -20,8 +20,9 @@ class Failure:
     """How a call fails. ``made``: whether the database carries it out, so that only the reply is lost."""
 
     name: str
-    made: bool
-    cut: bool
+    made: bool = False
+    cut: bool = False
+    conflict: bool = False
 
     def strike(self) -> None:
         """Raise the error of the database's driver that a program would see; cut the connection if that is it."""
@@ -29,16 +30,21 @@ class Failure:
             cut()
         with connection.wrap_database_errors:  # as the real ones pass it: it takes note of errors
             if connection.vendor == "postgresql" and not self.made and not self.cut:
-                connection.connection.execute(REFUSAL)  # so that the server knows of it as well
-            raise connection.Database.OperationalError(f"{self.name}: failed by the test")
+                state = "serialization_failure" if self.conflict else "disk_full"
+                connection.connection.execute(REFUSAL.format(state))  # so that the server knows of it as well
+            error = connection.Database.OperationalError(f"{self.name}: failed by the test")
+            if self.conflict:
+                error.sqlite_errorname = "SQLITE_BUSY"
+            raise error
 
 
 FAILURES = [
-    Failure("refused", made=False, cut=False),
-    Failure("reply lost", made=True, cut=False),
-    Failure("cut before", made=False, cut=True),
+    Failure("refused"),
+    Failure("reply lost", made=True),
+    Failure("cut before", cut=True),
     Failure("cut after", made=True, cut=True),
 ]
+CONFLICT = Failure("conflict", conflict=True)
 each_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name.replace(" ", "_"))
 
 
@@ -62,6 +68,7 @@ class Calls:
     failure: Failure | None
     made: list[str] = field(default_factory=list)
     failed: str = ""
+    in_transaction: bool = False
 
     def call(self, what: str, make: Callable[[], Any]) -> Any:
         """Make a call, unless it is the one that fails."""
@@ -70,6 +77,7 @@ class Calls:
         if strikes is None:
             return make()
         self.failed = what
+        self.in_transaction = connection.in_atomic_block or what == COMMIT or what.startswith("BEGIN")
         if strikes.made and not what.startswith("BEGIN"):  # SQLite's, which leaves no transaction if it fails
             make()
         return strikes.strike()

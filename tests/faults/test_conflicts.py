@@ -26,7 +26,7 @@ from aggregates.signals import transaction_retried
 from expenses.models import Expense, ExpenseTotals
 from tests.concurrency.threads import somebody_waits_for_a_lock, together, wait_until
 from tests.exactness import assert_totals_match
-from tests.faults.books import FILE, NEW, REQUESTS, Books, Call, importing, key, seen
+from tests.faults.books import NEW, REQUESTS, Books, Call, key, seen
 from tests.integration.aggregates.conftest import Receive
 from tests.integration.aggregates.conftest import receive as receive  # noqa: PLC0414 - a fixture
 from tests.integration.api.conftest import EXPENSES, assert_problem
@@ -200,11 +200,9 @@ def test_of_two_rebuilds_at_once_one_is_killed_at_random_and_the_next_leaves_no_
 
 # A total near its bound
 
-BLANK = FILE.replace("Travel", "").replace("Taxi", "").replace("2026-02-01", "2026-01-31")
 TOO_MUCH = [
     *(call for call in REQUESTS if call.name not in {"PATCH", "DELETE", "merge", "DELETE_category", "import"}),
     Call("PATCH", lambda b: b.client.patch(f"{EXPENSES}{key(1)}/", {"category": None})),
-    Call("import", lambda b: importing(b, BLANK)),
 ]
 
 

@@ -15,7 +15,7 @@ from aggregates.keys import bucket_key
 from aggregates.rebuild import Options, rebuild
 from expenses.models import ExpenseTotals
 from tests.faults.books import REQUESTS, WRITES, Books, Call, assert_exact, seen
-from tests.faults.failing import Calls, Failure, each_call, each_failure, end_request
+from tests.faults.failing import CONFLICT, Calls, Failure, each_call, each_failure, end_request
 from tests.integration.api.conftest import assert_problem
 
 pytestmark = [
@@ -57,8 +57,25 @@ def test_a_write_is_whole_or_absent_whichever_call_fails(books: Books, write: Ca
         assert_exact()
         if write.repeatable or found == before:
             write.act(books)
-            assert seen() == after, told(run)
+            assert repeated(after) == after, told(run)
             assert_exact()
+
+
+@pytest.mark.parametrize("write", [write for write in WRITES if write.retried], ids=lambda write: write.name)
+def test_a_write_is_tried_again_whichever_call_meets_a_conflict(books: Books, write: Call) -> None:
+    before, after = rehearsed(books, write)
+    for failing in each_call(CONFLICT):
+        books.begin()
+        error = None
+        with failing() as run:
+            try:
+                write.act(books)
+            except DatabaseError as raised:
+                error = raised
+        end_request()
+        assert not (error and run.in_transaction), told(run)
+        assert seen() == (before if error else after), told(run)
+        assert_exact()
 
 
 @each_failure
@@ -80,8 +97,13 @@ def test_a_request_is_answered_503_or_carried_out_whichever_call_fails(
         assert_exact()
         again = write.act(books)
         assert again.status_code < 300 or (again.status_code == 404 and found == after), again.content
-        assert seen() == after, told(run)
+        assert repeated(after) == after, told(run)
         assert_exact()
+
+
+def repeated(after: Any) -> Any:
+    """Return what is to be seen after a repeat, whose own records in the trail are as they should be."""
+    return {**seen(), "trail": after["trail"]}
 
 
 DEFINITION = registry.definition(ExpenseTotals)

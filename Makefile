@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 ARGS ?=
 QUICK ?=
+SECONDS ?= 300
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ PIP := $(PY) -m pip --quiet --no-input --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test screenshots coverage bench check docs format requirements schema clean
+.PHONY: help setup demo test screenshots coverage bench load check docs format requirements schema clean
 
 help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ coverage: $(VENV)/test.stamp ## Run the suite and fail where a line or branch of
 
 bench: $(VENV)/bench.stamp ## Measure what the engine costs and saves; QUICK=1 takes two minutes.
 	@exec $(PY) -m benchmarks.run $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
+
+load: $(VENV)/test.stamp ## Load the service with fifty clients for five minutes; SECONDS=30 is a short one.
+	@exec $(PY) -m benchmarks.load.run --seconds $(SECONDS) $(ARGS)
 
 check: $(VENV)/check.stamp docs ## Lint, check formatting, types and import contracts, audit dependencies, build the docs.
 	$(PY) -m ruff check .

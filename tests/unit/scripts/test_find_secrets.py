@@ -24,7 +24,7 @@ pytestmark = [
 PLANTED = {
     "AWS Access Key": 'key = "' + "AKIA" + 'QYLPMN5HHHFPZAM2"\n',
     "Private Key": "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\n",
-    "GitHub Token": "ghp_" + "wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx\n",
+    "GitHub Token": "ghp_" + "wWPw5k4aXcaT" + "4fNP0UcnZwJUVFk6LO0pINUx\n",
     "Basic Auth Credentials": "DATABASE_URL=postgres://service:" + "b7Qx9LmZt4@db.internal/expenses\n",
     "Secret Keyword": 'SECRET_KEY = "' + 'q8v-3kz0rL2mXw7T"\n',
 }

@@ -96,6 +96,18 @@ def test_a_long_text_costs_no_more_than_its_length(repeated: str) -> None:
     assert len(event("%s", text)["event"]) <= len(text) * 2
 
 
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_traceback_hides_secrets(format_: str) -> None:
+    try:
+        raise RuntimeError(
+            "cannot connect to postgres://service:hunter22@db/expenses, Authorization: Token hunter22hunter22"
+        )
+    except RuntimeError as error:
+        told = line(format_, "it failed", error=error)
+    assert "Traceback" in told
+    assert "hunter22" not in told
+
+
 def test_what_is_no_secret_stays() -> None:
     told = {"path": "/api/v1/expenses/?a=1", "user_id": 3, "tokens_gone": 4, "database": "postgres://db:5432/expenses"}
     assert {name: event("told", **told)[name] for name in ("path", "user_id", "database")} == {

@@ -28,7 +28,7 @@ class Bounded(FileUploadHandler):
         boundary: Any,
         encoding: str | None = None,
     ) -> None:
-        """Raise RequestDataTooBig, which is answered with 413 under /api/ and with 400 elsewhere."""
+        """Raise RequestDataTooBig, which is answered with 400. The API reads no form at all."""
         if content_length > MAX_FORM:
             raise RequestDataTooBig(f"A form has at most {MAX_FORM} bytes here.")
 

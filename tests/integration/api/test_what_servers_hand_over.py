@@ -91,7 +91,7 @@ def test_the_api_takes_none_from_a_session_either(owner: User, uploads: Path, wr
     client.get("/login/")
     client.cookies["csrftoken"] = "a" * 32
     body = form(MAX_FORM + 1)
-    assert_problem(client.generic("POST", EXPENSES, body, content_type="multipart/form-data; boundary=b"), 413)
+    assert_problem(client.generic("POST", EXPENSES, body, content_type="multipart/form-data; boundary=b"), 415)
     assert not written
 
 

@@ -42,7 +42,7 @@ def sections() -> Iterator[tuple[str, str]]:
     yield from zip(parts[1::2], parts[2::2], strict=True)
 
 
-def tests_of(path: Path) -> set[str]:
+def defined_in(path: Path) -> set[str]:
     """Return the names of a module's tests."""
     return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
 
@@ -66,7 +66,7 @@ def test_every_test_that_is_named_is_there() -> None:
     named = set(NAMED.findall(PAGE))
     assert len(named) > 100
     assert PAGE.count("`tests/") == len(NAMED.findall(PAGE)) + PAGE.count("`tests/…")
-    missing = [f"{path}::{name}" for path, name in sorted(named) if name not in tests_of(ROOT / path)]
+    missing = [f"{path}::{name}" for path, name in sorted(named) if name not in defined_in(ROOT / path)]
     assert not missing
 
 

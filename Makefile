@@ -41,12 +41,13 @@ bench: $(VENV)/bench.stamp ## Measure what the engine costs and saves; QUICK=1 t
 load: $(VENV)/test.stamp ## Load the service with fifty clients for five minutes; SECONDS=30 is a short one.
 	@exec $(PY) -m benchmarks.load.run --seconds $(SECONDS) $(ARGS)
 
-check: $(VENV)/check.stamp docs ## Lint, check formatting, types and import contracts, audit dependencies, build the docs.
+check: $(VENV)/check.stamp docs ## Lint, check formatting, types and import contracts, audit dependencies, find secrets, build docs.
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports --no-cache
 	$(PY) scripts/audit.py
+	$(PY) scripts/find_secrets.py
 
 # Strict: a link that leads nowhere, or a page that nothing leads to, is an error.
 docs: $(VENV)/docs.stamp ## Build the documentation into build/site; nothing in it is loaded from elsewhere.

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
-from aggregates import conf
+from aggregates import commits, conf
 from aggregates.exceptions import ConcurrentInsert, OutsideTransaction, TotalOutOfRange
 from aggregates.signals import totals_refused, transaction_retried
 
@@ -44,7 +44,7 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
     Inside an open transaction it joins that one, and ``operation`` itself sees to it that an error
     after its first write cannot be committed. Otherwise it opens one and, after a conflict,
     rolls back and runs ``operation`` again, which must therefore have no other effects than those
-    on the database.
+    on the database. Raises CommitInDoubt where the end of the transaction fails and may be committed.
     """
     if connections[using].in_atomic_block:
         return _attempt(operation, using)
@@ -53,7 +53,7 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
     attempt = 0
     while True:
         try:
-            with transaction.atomic(using=using):
+            with commits.outermost(using):
                 return _attempt(operation, using)
         except (DatabaseError, ConcurrentInsert) as error:
             if not is_conflict(error) or attempt >= settings.RETRIES or time.monotonic() > deadline:

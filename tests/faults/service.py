@@ -64,11 +64,15 @@ class Service:
 
     def kill_the_master(self) -> None:
         """Kill the master alone; its workers see that and end by themselves."""
-        programs.kill(self.master)
+        self._kill(self.master)
 
-    def kill(self) -> None:
-        """Kill the master and all workers at one moment."""
-        programs.kill(self.master, *self.workers)
+    def kill(self, *others: int) -> None:
+        """Kill the master and all workers at one moment, and other processes with them."""
+        self._kill(self.master, *self.workers, *others)
+
+    def _kill(self, *numbers: int) -> None:
+        programs.kill(*numbers)
+        self._master.wait()  # so that nobody takes it for running
 
     def stop(self) -> None:
         """Stop it in peace, if it runs."""

@@ -119,7 +119,7 @@ def test_a_database_whose_log_was_not_written_back_is_whole_when_everybody_dies(
             worker = crew.employ()
             crew.go_on(WRITES)
             connection.close()
-            programs.kill(worker.process.pid, service.master, *service.workers)
+            service.kill(worker.process.pid)
             log = Path(f"{connection.settings_dict['NAME']}-wal")
             assert log.stat().st_size > 0, "there is a log to recover from"
             assert_sound()

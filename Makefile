@@ -14,10 +14,10 @@ PIP := $(PY) -m pip --quiet --no-input --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test screenshots coverage bench load check docs format requirements schema clean
+.PHONY: help setup demo test test-faults screenshots coverage bench load check docs format requirements schema clean
 
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/base.stamp ## Install the service into .venv; .venv/bin/python is its interpreter.
 	@echo "Ready: $(PY)"
@@ -28,6 +28,9 @@ demo: $(VENV)/base.stamp ## Load demo data and serve it on 127.0.0.1; PORT=8000 
 
 test: $(VENV)/test.stamp ## Run the whole suite on each database there is; ARGS="-k word" goes to pytest.
 	@exec $(PY) -m tests.run $(ARGS)
+
+test-faults: $(VENV)/test.stamp ## Kill and cut off whatever there is, with more seeds; ARGS="--fault-seed 7" takes one of them.
+	@exec $(PY) -m tests.run --databases sqlite,postgresql tests/faults --full-faults $(ARGS)
 
 screenshots: $(VENV)/test.stamp ## Take the pictures of the pages in docs/screenshots; wants chromium.
 	$(PY) -m pytest -q tests/browser/test_screenshots.py --screenshots docs/screenshots

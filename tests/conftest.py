@@ -70,8 +70,8 @@ def pytest_configure() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the browser tests also take pictures, and the fault tests run for longer, or with other seeds."""
     parser.addoption("--screenshots", metavar="FOLDER", help="write pictures of the pages to this folder")
-    parser.addoption("--full", action="store_true", help="run the fault tests in their full form")
-    parser.addoption("--seeds", metavar="NUMBERS", help="run the fault tests with these seeds, such as 3,17")
+    parser.addoption("--full-faults", action="store_true", help="run the fault tests with more seeds and rounds")
+    parser.addoption("--fault-seed", action="append", type=int, metavar="N", help="run them with this seed, or these")
 
 
 def pytest_report_header() -> str:

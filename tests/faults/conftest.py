@@ -22,13 +22,11 @@ SEEDS, ALL_SEEDS = 1, 6  # how many, in the reduced form and in the full one
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what takes a seed with each that is given, or with the first few."""
+    """Run what takes a seed with each that is given, or with the first few; the id of a test tells its seed."""
     if "seed" in metafunc.fixturenames:
-        given = metafunc.config.getoption("seeds")
-        number = ALL_SEEDS if metafunc.config.getoption("full") else SEEDS
-        metafunc.parametrize(
-            "seed", [int(s) for s in given.split(",")] if given else range(1, number + 1), ids="seed-{}".format
-        )
+        number = ALL_SEEDS if metafunc.config.getoption("full_faults") else SEEDS
+        seeds = metafunc.config.getoption("fault_seed") or range(1, number + 1)
+        metafunc.parametrize("seed", seeds, ids="seed-{}".format)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def full(request: pytest.FixtureRequest) -> bool:
     """Whether the tests are to run in their full form."""
-    return bool(request.config.getoption("full"))
+    return bool(request.config.getoption("full_faults"))
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from django.db import connection
 from tests.concurrency.threads import wait_until
 from tests.exactness import assert_totals_match
 from tests.faults.client import Client
+from tests.faults.grouped import assert_grouped
 from tests.faults.journal import Journal, Write
 from tests.faults.service import Service, client_of
 from tests.processes import PATIENCE, called, running
@@ -132,6 +133,7 @@ def assert_kept(journal: Journal) -> None:
     """Compare everything with the database: the journal, the totals, and the database with itself."""
     print(f"told: {dict(journal.told)}")  # noqa: T201 - shown where the test fails
     journal.assert_kept()
+    assert_grouped()
     assert_totals_match()
     report, status = called("verify_totals")
     assert status == 0, report

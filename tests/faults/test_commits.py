@@ -9,6 +9,8 @@ from django.db import Error, IntegrityError, InterfaceError, OperationalError, c
 
 from aggregates import commits, transactions
 from aggregates.exceptions import CommitInDoubt
+from aggregates.signals import transaction_retried
+from tests.concurrency.threads import together
 from tests.exactness import assert_totals_match
 from tests.testapp.models import Ticket
 
@@ -46,6 +48,34 @@ def test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again(
         transactions.run(lambda: Ticket.objects.create(gate="a", price=1))
     monkeypatch.undo()
     assert Ticket.objects.count() == made
+    assert_totals_match()
+
+
+@pytest.mark.row_locks
+@pytest.mark.django_db(transaction=True)
+def test_a_conflict_within_a_block_is_tried_again_from_where_the_transaction_began() -> None:
+    Ticket.objects.create(gate="a", price=1)
+    meanwhile, retried = [lambda: Ticket.objects.update(price=2)], []
+
+    def note(**told: Any) -> None:
+        retried.append(told["error"])
+
+    def operation() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        ticket = Ticket.objects.get()
+        while meanwhile:
+            together(meanwhile.pop())
+        ticket.price += 5
+        ticket.save()  # which would try again by itself, were it not within another
+
+    transaction_retried.connect(note)
+    try:
+        transactions.run(operation)
+    finally:
+        transaction_retried.disconnect(note)
+    assert Ticket.objects.get().price == 2 + 5
+    assert len(retried) == 1
     assert_totals_match()
 
 

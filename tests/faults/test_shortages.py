@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,28 @@ def all_taken() -> Iterator[None]:
             while True:
                 held.enter_context(psycopg.connect(url))
         yield
+
+
+@on_sqlite
+def test_a_file_that_another_program_writes_to_for_too_long_refuses_writes_until_it_is_free(
+    own: Files, owner: User
+) -> None:
+    with (
+        serving("--workers=2", LOCK_SECONDS="0.5", RETRY_SECONDS="0") as service,
+        client_of(service, owner) as client,
+        closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other,
+    ):
+        assert client.post(EXPENSES, json=NEW).status_code == 201
+        before = client.get(TOTALS).json()["results"]
+        other.execute("BEGIN IMMEDIATE")
+        refused = client.post(EXPENSES, json=NEW)
+        assert_unavailable(refused)
+        assert NOTHING in refused.json()["detail"]
+        assert_as_before(client, before)
+        other.execute("ROLLBACK")
+        assert client.post(EXPENSES, json=NEW).status_code == 201
+    assert Expense.objects.count() == 2
+    assert_totals_match()
 
 
 @on_sqlite

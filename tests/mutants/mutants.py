@@ -13,6 +13,8 @@ WRITERS = "tests/concurrency/test_writers.py"
 PARENTS = "tests/integration/aggregates/test_foreign_keys.py"
 PARENTS_AT_ONCE = "tests/concurrency/test_foreign_keys.py"
 STATES = "tests/integration/aggregates/test_states.py"
+COMMITS = "tests/faults/test_commits.py"
+CUT_OFF = "tests/faults/test_lost_replies.py"
 
 
 ROW_LOCKS = ("postgresql", "mysql")  # SQLite has one writer
@@ -241,5 +243,43 @@ MUTANTS = (
         "for batch in ():",
         (f"{PARENTS_AT_ONCE}::test_who_writes_second_waits_for_the_first_to_commit",),
         on=ROW_LOCKS,
+    ),
+    Mutant(
+        "totals are written after the commit",
+        "aggregates/applying.py",
+        "self.changed(definition, store.apply(definition, self._using, delta))\n\n    def take",
+        "transactions.connections[self._using].on_commit(lambda: store.apply(definition, self._using, delta))\n\n"
+        "    def take",
+        (f"{COMMITS}::test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again[made]",),
+    ),
+    Mutant(
+        "a conflict is tried again in its savepoint and not from where the transaction began",
+        "aggregates/transactions.py",
+        "    if connections[using].in_atomic_block:\n",
+        "    if not connections[using].in_atomic_block:\n        with commits.outermost(using):\n    ",
+        (f"{COMMITS}::test_a_conflict_within_a_block_is_tried_again_from_where_the_transaction_began",),
+        on=("postgresql",),
+    ),
+    Mutant(
+        "a commit that failed is taken for one",
+        "aggregates/commits.py",
+        "            raise CommitInDoubt(f\"The transaction may be committed or not: {error}\") from error\n",
+        "            return\n",
+        (f"{COMMITS}::test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again[not made]",),
+    ),
+    Mutant(
+        "a request is acknowledged before its transaction is committed",
+        "api/expense_writes.py",
+        "    try:\n        return transactions.run(operation, using=router.db_for_write(Expense))\n",
+        "    done: list[T] = []\n"
+        "    try:\n"
+        "        transactions.run(lambda: done.append(operation()), using=router.db_for_write(Expense))\n"
+        "        return done[-1]\n"
+        "    except transactions.DatabaseError:\n"
+        "        if done:\n"
+        "            return done[-1]\n"
+        "        raise\n",
+        (f"{CUT_OFF}::test_a_write_whose_commit_is_cut_off_is_in_doubt_and_its_repeat_writes_once",),
+        on=("postgresql",),
     ),
 )  # fmt: skip

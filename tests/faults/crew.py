@@ -37,7 +37,7 @@ class Worker(threading.Thread):
         begun = None
         for line in self.process.stdout or ():
             told = json.loads(line)
-            write = Write(*({label: tuple(v) for label, v in told[side].items()} for side in ("before", "after")))  # type: ignore[misc]
+            write = Write(*({label: tuple(v) for label, v in told[side].items()} for side in ("before", "after")))
             begun = write if told["told"] == "begun" else None
             if begun is None:
                 getattr(self._journal, told["told"])(write)

@@ -91,4 +91,4 @@ class Server:
 
     def _run(self, statement: str) -> None:
         with psycopg.connect(self.cluster.url, autocommit=True) as session:
-            session.execute(statement)  # type: ignore[call-overload]
+            session.execute(statement)

@@ -76,7 +76,7 @@ def test_no_write_is_lost_or_doubled_when_part_of_the_service_dies(
     with serving(*shape(seed), **environment(seed)) as service, at_work(service, seed, owner, categories) as crew:
         crew.begin()
         crew.employ()
-        for _ in range(8 if full else 3):
+        for _ in range(8 if full else 2):
             crew.go_on(WRITES)
             death(service, crew.pick)
         crew.go_on(WRITES)

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection, transaction
 
 from expenses.models import Expense
-from tests.concurrency.threads import somebody_waits_for_a_lock, wait_until
+from tests.concurrency.threads import somebody_waits_for_a_lock, together, wait_until
 from tests.exactness import assert_totals_match
 from tests.faults.client import EXPENSES, NOTHING
 from tests.faults.databases import Files, Server
@@ -84,7 +84,8 @@ def test_the_transaction_of_a_paused_worker_is_ended_and_its_request_refused(own
         with transaction.atomic():
             Expense.objects.select_for_update().get()
             patched = pool.submit(client.patch, path, json={"amount": "99.00"})
-            wait_until(somebody_waits_for_a_lock, "the worker waits for the row")
+            # In another session: within a transaction the server tells no news of who waits.
+            together(lambda: wait_until(somebody_waits_for_a_lock, "the worker waits for the row"))
             (worker,) = service.workers
             os.kill(worker, signal.SIGSTOP)
         try:

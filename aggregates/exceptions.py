@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import OperationalError
+from django.db.transaction import TransactionManagementError
 
 
 class AggregatesError(Exception):
@@ -56,4 +57,12 @@ class CommitInDoubt(AggregatesError, OperationalError):
 
     The reply to COMMIT was lost, or what was to be done after it failed. Look whether the write is
     there, or repeat it in a way that is recognised: with the same key.
+    """
+
+
+class WriteLost(AggregatesError, TransactionManagementError):
+    """An error within the transaction was swallowed, by a signal receiver for instance, so nothing of it is stored.
+
+    Its cause is that error, where it is known; retried where that one is. Whoever goes on after an
+    error of the database needs an ``atomic()`` of his own around what may fail.
     """

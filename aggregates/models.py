@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 
 from aggregates import combined, ledger, returning, transactions
 from aggregates.exceptions import ReadOnlyTotals
 from aggregates.querysets import TrackedManager
 from aggregates.writes import InstanceSave
+
+T = TypeVar("T")
 
 
 class TotalsQuerySet(models.QuerySet["Totals"]):
@@ -102,8 +105,8 @@ class Tracked(models.Model):
             )
             try:
                 super(Tracked, self).save_base(raw, force_insert, force_update, using, update_fields)
-            except BaseException:
-                self._save_failed(using, began)
+            except BaseException as error:
+                self._save_failed(using, began, error)
                 # Nothing was stored, so a later save must not take the instance for stored.
                 self._state.adding, self._state.db, self.pk = adding, database, key
                 raise
@@ -169,10 +172,11 @@ class Tracked(models.Model):
             save.wrote(change.before, change.after)
         return bool(changes)
 
-    def _save_failed(self, using: str, began: int) -> None:
+    def _save_failed(self, using: str, began: int, error: BaseException) -> None:
         """Let no row be committed without its total; a save that wrote nothing is just forgotten."""
         if self._wrote:
             transaction.set_rollback(True, using=using)
+            connections[using].rollback_exc = error  # type: ignore[attr-defined]  # the stubs leave it out
         else:
             ledger.of(using).abandon(began)
 
@@ -184,7 +188,21 @@ class Tracked(models.Model):
         """Delete the row and take it out of its totals in one transaction."""
         using = using or router.db_for_write(self.__class__, instance=self)
         delete = super().delete
-        return transactions.run(lambda: delete(using=using, keep_parents=keep_parents), using=using)
+        return self._deleting(lambda: delete(using=using, keep_parents=keep_parents), using)
+
+    def _deleting(self, operation: Callable[[], T], using: str) -> T:
+        """Run a delete of this instance, whose key Django takes away before the commit: a failure gives it back."""
+        key = self.pk
+
+        def attempt() -> T:
+            self.pk = key
+            return operation()
+
+        try:
+            return transactions.run(attempt, using=using)
+        except BaseException:
+            self.pk = key
+            raise
 
 
 class RollupState(models.Model):

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
-from aggregates import commits, conf
-from aggregates.exceptions import ConcurrentInsert, OutsideTransaction, TotalOutOfRange
+from aggregates import commits, conf, undo
+from aggregates.exceptions import ConcurrentInsert, OutsideTransaction, TotalOutOfRange, WriteLost
 from aggregates.signals import totals_refused, transaction_retried
 
 T = TypeVar("T")
@@ -24,8 +24,10 @@ FIRST_PAUSE = 0.005  # seconds; doubles with each attempt
 LONGEST_PAUSE = 0.5
 
 
-def is_conflict(error: BaseException) -> bool:
+def is_conflict(error: BaseException | None) -> bool:
     """Return whether trying the whole transaction again may succeed."""
+    if isinstance(error, WriteLost):
+        return is_conflict(error.__cause__)
     if isinstance(error, ConcurrentInsert):
         return True
     if not isinstance(error, DatabaseError):
@@ -44,7 +46,8 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
     Inside an open transaction it joins that one, and ``operation`` itself sees to it that an error
     after its first write cannot be committed. Otherwise it opens one and, after a conflict,
     rolls back and runs ``operation`` again, which must therefore have no other effects than those
-    on the database. Raises CommitInDoubt where the end of the transaction fails and may be committed.
+    on the database. Raises WriteLost where ``operation`` returns, but swallowed an error with which
+    the transaction cannot be committed, and CommitInDoubt where its end fails and it may be committed.
     """
     if connections[using].in_atomic_block:
         return _attempt(operation, using)
@@ -64,11 +67,18 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
 
 
 def _attempt(operation: Callable[[], T], using: str) -> T:
+    connection = connections[using]
     try:
-        return operation()
+        result = operation()
     except TotalOutOfRange as error:
         tell_refused(error, using)
         raise
+    except (DatabaseError, InterfaceError) as error:
+        if connection.closed_in_transaction or undo.follows_another(error):
+            raise undo.lost(connection) from connection.rollback_exc  # type: ignore[attr-defined]
+        raise
+    undo.require_whole(connection)
+    return result
 
 
 def tell_refused(error: TotalOutOfRange, using: str) -> None:

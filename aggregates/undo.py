@@ -1,4 +1,4 @@
-"""What a rollback has undone, told from the savepoints that go by on a connection."""
+"""What a rollback has undone, or will: told from the savepoints and errors that go by on a connection."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from typing import Any
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.transaction import TransactionManagementError
+
+from aggregates.exceptions import WriteLost
 
 SAVEPOINT = re.compile(r"\s*(SAVEPOINT|ROLLBACK\s+(?:WORK\s+)?TO(?:\s+SAVEPOINT)?)\s+([^\s;]+)", re.IGNORECASE)
 ENDS_THE_TRANSACTION = {(1213,), (1020,)}  # ER_LOCK_DEADLOCK, ER_CHECKREAD
+IN_ERROR = 3  # PostgreSQL's status of a transaction in which a statement failed: its COMMIT is a ROLLBACK
+AFTER_AN_ERROR = "25P02"  # in_failed_sql_transaction
 FIRST_LETTERS = frozenset({"SA", "RO"})  # a quick look before the pattern: every statement passes here
 
 
@@ -19,6 +24,35 @@ def rolls_back(sql: Any) -> bool:
     """Return whether a statement is a rollback to a savepoint."""
     match = SAVEPOINT.match(sql) if isinstance(sql, str) else None
     return match is not None and match[1].upper() != "SAVEPOINT"
+
+
+def require_whole(connection: BaseDatabaseWrapper) -> None:
+    """Raise WriteLost where the open transaction can only be rolled back: an error in it was swallowed."""
+    server: Any = connection.connection
+    if connection.needs_rollback or (
+        connection.vendor == "postgresql" and server.pgconn.transaction_status == IN_ERROR
+    ):
+        raise lost(connection)
+
+
+def lost(connection: BaseDatabaseWrapper) -> WriteLost:
+    """Return the error that nothing of the open transaction will be stored, with what was swallowed as its cause."""
+    cause: BaseException | None = connection.rollback_exc  # type: ignore[attr-defined]  # the stubs leave it out
+    error = WriteLost(
+        "An error of the database was swallowed within the transaction, so nothing that it wrote is stored. "
+        "Put an atomic() of its own around what may fail, inside the try."
+    )
+    error.__cause__ = cause
+    return error
+
+
+def follows_another(error: BaseException) -> bool:
+    """Return whether a statement was refused because an earlier one of its transaction had failed."""
+    if isinstance(error, WriteLost):
+        return False
+    return isinstance(error, TransactionManagementError) or (
+        getattr(error.__cause__, "sqlstate", None) == AFTER_AN_ERROR
+    )
 
 
 class _Transaction:
@@ -65,6 +99,7 @@ class TransactionLog:
         connection: Any = self._connection()
         self._transaction, self._now = _Transaction(self._committed), 0
         self._savepoints, self._undone = {}, []
+        connection.rollback_exc = None  # that of an earlier transaction
         connection.on_commit(self._transaction)
 
     def moment(self) -> int:
@@ -78,13 +113,29 @@ class TransactionLog:
         return bool(self._undone) and any(first < moment <= last for first, last in self._undone)
 
     def failed(self, error: DatabaseError) -> None:
-        """Take in an error of a statement: at some MariaDB ends the whole transaction, and begins another unasked.
+        """Take in an error of a statement, which may be swallowed: whoever finds that out can tell what it was.
 
-        What was written before is gone, whoever swallows the error, so nothing more may be.
+        At some errors MariaDB and SQLite end the whole transaction. What was written before is gone,
+        and what came next would be committed by itself, so nothing more may be.
         """
         connection: Any = self._connection()
-        if error.args[:1] in ENDS_THE_TRANSACTION and connection.in_atomic_block:
+        if not connection.in_atomic_block or follows_another(error):
+            return
+        connection.rollback_exc = error
+        if error.args[:1] in ENDS_THE_TRANSACTION or (
+            connection.vendor == "sqlite" and not connection.connection.in_transaction
+        ):
             connection.needs_rollback = True
+
+    def commit(self) -> None:
+        """Commit, in the place of Django's own method, unless the server would answer COMMIT with a rollback.
+
+        PostgreSQL reports that as a success.
+        """
+        connection: Any = self._connection()
+        if not self.ended:
+            require_whole(connection)
+        type(connection)._commit(connection)  # noqa: SLF001 - whatever method it is whose place this one takes
 
     def note(self, sql: Any) -> None:
         """Take in a statement that was executed."""

@@ -16,7 +16,7 @@ from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
 from aggregates import transactions
-from aggregates.exceptions import CommitInDoubt, ConcurrentInsert, TotalOutOfRange, TotalsNotReady
+from aggregates.exceptions import CommitInDoubt, ConcurrentInsert, TotalOutOfRange, TotalsNotReady, WriteLost
 from expenses.months import MonthClosed
 
 logger = logging.getLogger(__name__)
@@ -194,6 +194,7 @@ def _(error: CommitInDoubt) -> Problem:
 @describe.register(OperationalError)
 @describe.register(InterfaceError)
 @describe.register(ConcurrentInsert)
+@describe.register(WriteLost)
 def _(error: Exception) -> Problem:
     return unavailable()
 

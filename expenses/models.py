@@ -14,7 +14,6 @@ from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncMonth
 from uuid_utils.compat import uuid7
 
-from aggregates import transactions
 from aggregates.definitions import Rollup
 from aggregates.fields import FixedDecimalField
 from aggregates.models import Totals, Tracked
@@ -147,7 +146,7 @@ class Expense(Tracked):
                 record.before_one(self)
                 return delete(using=using, keep_parents=keep_parents)
 
-        return transactions.run(operation, using=using)
+        return self._deleting(operation, using)
 
 
 class ExpenseTotals(Totals):

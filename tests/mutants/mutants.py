@@ -8,6 +8,8 @@ SAVES = "tests/integration/aggregates/test_saves.py"
 DELETES = "tests/integration/aggregates/test_deletes.py"
 RECEIVERS = "tests/integration/aggregates/test_receivers.py"
 TRANSACTIONS = "tests/integration/aggregates/test_transactions.py"
+EVERY_CALL = "tests/faults/test_every_call.py"
+SWALLOWED = "tests/faults/test_swallowed.py"
 DRIFT = "tests/integration/aggregates/test_drift.py"
 WRITERS = "tests/concurrency/test_writers.py"
 PARENTS = "tests/integration/aggregates/test_foreign_keys.py"
@@ -280,6 +282,23 @@ MUTANTS = (
         "            return done[-1]\n"
         "        raise\n",
         (f"{CUT_OFF}::test_a_write_whose_commit_is_cut_off_is_in_doubt_and_its_repeat_writes_once",),
+        on=("postgresql",),
+    ),
+    Mutant(
+        "a write returns although an error in it was swallowed",
+        "aggregates/transactions.py",
+        "    undo.require_whole(connection)\n",
+        "",
+        (f"{SWALLOWED}::test_a_write_returns_only_if_it_is_stored_whatever_its_receiver_swallows",),
+        on=("sqlite",),
+    ),
+    Mutant(
+        "a COMMIT that PostgreSQL answers with a rollback is taken for one",
+        "aggregates/undo.py",
+        "        if not self.ended:\n            require_whole(connection)\n",
+        "",
+        (f"{SWALLOWED}::"
+         "test_a_block_that_swallows_an_error_after_its_write_does_not_end_as_if_it_were_committed",),
         on=("postgresql",),
     ),
 )  # fmt: skip

@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 ARGS ?=
 QUICK ?=
+SECONDS ?= 300
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,10 +14,10 @@ PIP := $(PY) -m pip --quiet --no-input --disable-pip-version-check
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup demo test screenshots coverage bench check docs format requirements schema clean
+.PHONY: help setup demo test test-faults screenshots coverage bench load check docs format requirements schema clean
 
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/base.stamp ## Install the service into .venv; .venv/bin/python is its interpreter.
 	@echo "Ready: $(PY)"
@@ -28,6 +29,9 @@ demo: $(VENV)/base.stamp ## Load demo data and serve it on 127.0.0.1; PORT=8000 
 test: $(VENV)/test.stamp ## Run the whole suite on each database there is; ARGS="-k word" goes to pytest.
 	@exec $(PY) -m tests.run $(ARGS)
 
+test-faults: $(VENV)/test.stamp ## Kill and cut off whatever there is, with more seeds; ARGS="--fault-seed 7" takes one of them.
+	@exec $(PY) -m tests.run --databases sqlite,postgresql tests/faults --full-faults $(ARGS)
+
 screenshots: $(VENV)/test.stamp ## Take the pictures of the pages in docs/screenshots; wants chromium.
 	$(PY) -m pytest -q tests/browser/test_screenshots.py --screenshots docs/screenshots
 
@@ -37,12 +41,16 @@ coverage: $(VENV)/test.stamp ## Run the suite and fail where a line or branch of
 bench: $(VENV)/bench.stamp ## Measure what the engine costs and saves; QUICK=1 takes two minutes.
 	@exec $(PY) -m benchmarks.run $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
-check: $(VENV)/check.stamp docs ## Lint, check formatting, types and import contracts, audit dependencies, build the docs.
+load: $(VENV)/test.stamp ## Load the service with fifty clients for five minutes; SECONDS=30 is a short one.
+	@exec $(PY) -m benchmarks.load.run --seconds $(SECONDS) $(ARGS)
+
+check: $(VENV)/check.stamp docs ## Lint, check formatting, types and import contracts, audit dependencies, find secrets, build docs.
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports --no-cache
 	$(PY) scripts/audit.py
+	$(PY) scripts/find_secrets.py
 
 # Strict: a link that leads nowhere, or a page that nothing leads to, is an error.
 docs: $(VENV)/docs.stamp ## Build the documentation into build/site; nothing in it is loaded from elsewhere.

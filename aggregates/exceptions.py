@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import OperationalError
 from django.db.transaction import TransactionManagementError
 
 
@@ -49,6 +50,14 @@ class TotalOutOfRange(AggregatesError):
 
 class ConcurrentInsert(AggregatesError):
     """The row to insert was inserted by another transaction meanwhile. Retried where possible."""
+
+
+class CommitInDoubt(AggregatesError, OperationalError):
+    """A transaction ended with an error that leaves open whether it was committed; its cause is that error.
+
+    The reply to COMMIT was lost, or what was to be done after it failed. Look whether the write is
+    there, or repeat it in a way that is recognised: with the same key.
+    """
 
 
 class WriteLost(AggregatesError, TransactionManagementError):

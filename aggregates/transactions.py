@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connections
 
-from aggregates import conf, undo
+from aggregates import commits, conf, undo
 from aggregates.exceptions import ConcurrentInsert, OutsideTransaction, TotalOutOfRange, WriteLost
 from aggregates.signals import totals_refused, transaction_retried
 
@@ -47,7 +47,7 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
     after its first write cannot be committed. Otherwise it opens one and, after a conflict,
     rolls back and runs ``operation`` again, which must therefore have no other effects than those
     on the database. Raises WriteLost where ``operation`` returns, but swallowed an error with which
-    the transaction cannot be committed.
+    the transaction cannot be committed, and CommitInDoubt where its end fails and it may be committed.
     """
     if connections[using].in_atomic_block:
         return _attempt(operation, using)
@@ -56,7 +56,7 @@ def run(operation: Callable[[], T], *, using: str = DEFAULT_DB_ALIAS) -> T:
     attempt = 0
     while True:
         try:
-            with transaction.atomic(using=using):
+            with commits.outermost(using):
                 return _attempt(operation, using)
         except (DatabaseError, ConcurrentInsert) as error:
             if not is_conflict(error) or attempt >= settings.RETRIES or time.monotonic() > deadline:

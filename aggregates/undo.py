@@ -29,7 +29,9 @@ def rolls_back(sql: Any) -> bool:
 def require_whole(connection: BaseDatabaseWrapper) -> None:
     """Raise WriteLost where the open transaction can only be rolled back: an error in it was swallowed."""
     server: Any = connection.connection
-    if connection.needs_rollback or (connection.vendor == "postgresql" and server.info.transaction_status == IN_ERROR):
+    if connection.needs_rollback or (
+        connection.vendor == "postgresql" and server.pgconn.transaction_status == IN_ERROR
+    ):
         raise lost(connection)
 
 

@@ -16,7 +16,7 @@ from rest_framework import exceptions
 from rest_framework.settings import api_settings
 
 from aggregates import transactions
-from aggregates.exceptions import ConcurrentInsert, TotalOutOfRange, TotalsNotReady, WriteLost
+from aggregates.exceptions import CommitInDoubt, ConcurrentInsert, TotalOutOfRange, TotalsNotReady, WriteLost
 from expenses.months import MonthClosed
 
 logger = logging.getLogger(__name__)
@@ -181,6 +181,16 @@ def unavailable() -> Problem:
         503,
         "The database is busy or away. Nothing was written, unless no more than the reply was lost: "
         "try again, with the same Idempotency-Key or id where there is one.",
+        headers={"Retry-After": str(RETRY_AFTER)},
+    )
+
+
+@describe.register
+def _(error: CommitInDoubt) -> Problem:
+    return Problem(
+        503,
+        "The database was lost while it stored the write, which may be there or not. "
+        "Repeat the request: with the same id or Idempotency-Key, it is written once.",
         headers={"Retry-After": str(RETRY_AFTER)},
     )
 

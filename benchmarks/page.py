@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import bars, plot
+from benchmarks.load import figures
 from benchmarks.report import Report, number
 
 WRITERS, READ = "writers: ", "read: "
@@ -29,9 +30,11 @@ AGAIN = (
 
 
 def write(report: Report, folder: Path) -> list[Path]:
-    """Write the page and its plots into a folder; return their paths."""
+    """Write the page and its plots into a folder; return their paths. The section of `make load` stays."""
+    old = folder / "performance.md"
+    load = figures.kept(old.read_text()) if old.exists() else ""
     texts = {
-        "performance.md": page(report),
+        "performance.md": figures.within(page(report), load) if load else page(report),
         "performance-reads.svg": _plot(
             report, READ, "A total by category and month", "expenses", "milliseconds", decades=True
         ),

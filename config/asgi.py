@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 from config import production
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 production.prepare()
-application = get_asgi_application()
+django.setup(set_prefix=False)
+
+from config.requests import ASGI  # noqa: E402 - needs the setup above
+
+application = ASGI()

@@ -18,11 +18,13 @@ FORMATS = ("json", "console")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 HIDDEN = "[hidden]"
 SECRET_NAMES = re.compile(r"authorization|cookie|csrf|passw|secret|session|token|api_?key", re.IGNORECASE)
+# Takes time in proportion to the text, whatever a client sends: what repeats is bounded, and gives nothing back (`+`).
 SECRETS_IN_TEXT = re.compile(
-    r"(?P<name>\b[\w.-]*(?:authorization|cookie|csrf|passw|secret|session|token|api_?key)[\w.-]*"
-    r"['\"]?(?:=|: ?)['\"]?(?:(?:Basic|Bearer|Token) +)?)[^\s&;,'\"]+"  # in a query string, a header or a dictionary
-    r"|(?P<scheme>\b(?:Basic|Bearer|Token) +)[\w.~+/=-]{8,}"
-    r"|(?P<user>://[^\s:/@]*:)[^\s/@]+(?=@)",  # in the address of a database
+    r"(?P<name>(?:authorization|cookie|csrf|passw|secret|session|token|api_?key)[\w.-]{0,100}+"
+    r"['\"]?(?:=|: ?)(?:(?:Basic|Bearer|Token) {1,9}+)?)"  # in a query string, a header or a dictionary
+    r"(?:'[^']{0,4096}+'|\"[^\"]{0,4096}+\"|['\"]?[^\s&;,'\"]+)"
+    r"|(?P<scheme>\b(?:Basic|Bearer|Token) {1,9}+)[\w.~+/=-]{8,}"
+    r"|(?P<user>://[^\s:/@]{0,200}+:)[^\s/@]+(?=@)",  # in the address of a database
     re.IGNORECASE,
 )
 

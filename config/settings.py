@@ -100,7 +100,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.mysql":
     }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-AUTHENTICATION_BACKENDS = ["api.lockout.Guard", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "api.lockout.Guard",
+    "expenses.access.OnlyReads",  # before the one that permits
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -135,7 +139,13 @@ UNFOLD: dict[str, Any] = {
 }
 
 STATIC_URL = "static/"
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # no page elsewhere has a use for the files of this one
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "build" / "static")))
+FILE_UPLOAD_HANDLERS = [
+    "config.uploads.Bounded",  # first: nothing is written before it has looked
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 LOGIN_URL = "dashboard:login"
 LOGIN_REDIRECT_URL = "admin:index"
 

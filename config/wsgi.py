@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 from config import production
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 production.prepare()
-application = get_wsgi_application()
+django.setup(set_prefix=False)
+
+from config.requests import WSGI  # noqa: E402 - needs the setup above
+
+application = WSGI()

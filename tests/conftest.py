@@ -68,8 +68,10 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the browser tests also take pictures of the pages they visit."""
+    """Let the browser tests also take pictures, and the fault tests run for longer, or with other seeds."""
     parser.addoption("--screenshots", metavar="FOLDER", help="write pictures of the pages to this folder")
+    parser.addoption("--full-faults", action="store_true", help="run the fault tests with more seeds and rounds")
+    parser.addoption("--fault-seed", action="append", type=int, metavar="N", help="run them with this seed, or these")
 
 
 def pytest_report_header() -> str:

@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tests import programs
+
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 STARTUP_SECONDS = 60
 COMMAND_SECONDS = 120
@@ -79,9 +81,40 @@ class _Account:
         return {"PATH": os.defpath, "HOME": str(self.home), "LC_ALL": "C", "TZ": "UTC"}
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A PostgreSQL of a test's own, which it may start, stop and kill as it likes."""
+
+    binaries: Path
+    account: _Account
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its DATABASE_URL."""
+        return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self, settings: Mapping[str, Any]) -> None:
+        """Start it, with these settings beside its usual ones."""
+        _start(self.binaries, self.account, self.port, settings)
+
+    def stop(self) -> None:
+        """Stop it at once, where it runs."""
+        _stop(self.binaries, self.account)
+
+    def crash(self) -> None:
+        """Kill the postmaster and all its children at one moment; return when they are gone."""
+        lock = self.account.home / "data" / "postmaster.pid"
+        postmaster = int(lock.read_text().split()[0])
+        programs.kill(postmaster, *programs.children(postmaster))
+        # They name a process that is gone, though not where nobody asks how it ended.
+        for left in (lock, *self.account.home.glob(".s.PGSQL.*")):
+            left.unlink()
+
+
 @contextmanager
-def server(durability: Mapping[str, str] = NOT_DURABLE) -> Iterator[str]:
-    """Start a PostgreSQL server and yield its DATABASE_URL; stop it and remove its files at the end.
+def cluster(settings: Mapping[str, Any] = NOT_DURABLE) -> Iterator[Cluster]:
+    """Start a PostgreSQL server and yield it; stop it and remove its files at the end.
 
     It listens on a free port of 127.0.0.1 alone, trusts whoever connects, and its data lies in a
     temporary folder of its own, which outlives a crash of the machine only if DURABLE. Raises PostgresError
@@ -94,14 +127,21 @@ def server(durability: Mapping[str, str] = NOT_DURABLE) -> Iterator[str]:
         account.own(home)
         binaries = _usable(installed(), account)
         _initialise(binaries, account)
-        port = _free_port()
+        made = Cluster(binaries, account, _free_port())
         try:
-            _start(binaries, account, port, durability)
-            yield f"postgres://postgres@127.0.0.1:{port}/postgres"
+            made.start(settings)
+            yield made
         finally:
-            _stop(binaries, account)
+            made.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def server(durability: Mapping[str, str] = NOT_DURABLE) -> Iterator[str]:
+    """Start a PostgreSQL server, as ``cluster`` does, and yield its DATABASE_URL."""
+    with cluster(durability) as made:
+        yield made.url
 
 
 def installed() -> Path:
@@ -163,14 +203,14 @@ def _initialise(binaries: Path, account: _Account) -> None:
     )
 
 
-def _start(binaries: Path, account: _Account, port: int, durability: Mapping[str, str]) -> None:
+def _start(binaries: Path, account: _Account, port: int, given: Mapping[str, Any]) -> None:
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": account.home,
         "max_connections": 100,
         "deadlock_timeout": "50ms",  # 1s by default, in which two writers that wait for each other just wait
-        **durability,
+        **given,
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     log = account.home / "server.log"

@@ -82,17 +82,17 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def served(*options: str, log: IO[str] | None = None, **given: str) -> Iterator[str]:
+def served(*options: str, log: IO[str] | None = None, folder: Path = ROOT, **given: str) -> Iterator[str]:
     """Yield the address of the service, under gunicorn on the database of the running test.
 
-    ``log`` is what it writes its standard error to, ``given`` more of its environment.
+    ``log`` is what it writes its standard error to, ``folder`` where its code is, ``given`` more of its environment.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # The socket is handed over: a request waits in it until the service is there.
         number, address = listener.fileno(), "http://{}:{}".format(*listener.getsockname())
         command = [sys.executable, "-m", "gunicorn", "config.wsgi:application", f"--bind=fd://{number}", *options]
         env = {**environment(), **given}
-        with subprocess.Popen(command, cwd=ROOT, env=env, pass_fds=[number], stderr=log) as process:
+        with subprocess.Popen(command, cwd=folder, env=env, pass_fds=[number], stderr=log) as process:
             try:
                 urllib.request.urlopen(f"{address}/livez", timeout=PATIENCE).close()
                 yield address

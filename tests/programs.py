@@ -6,9 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 STOP_SECONDS = 30
+GONE = "Z"  # a process that has ended and waits for its parent to ask how
 # A run is to depend on nothing that happens to be set where it starts.
 OURS = frozenset({
     "ALLOWED_HOSTS", "BIND", "CACHE_FILE", "CACHE_URL", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL", "DEBUG",
@@ -41,6 +45,37 @@ def wait(process: subprocess.Popen[bytes]) -> int:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that a process has started and that still run, as Linux knows them."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            # The name, in brackets, may hold spaces.
+            state, its_parent = status.read_text().rpartition(")")[2].split()[:2]
+            if int(its_parent) == parent and state != GONE:
+                found.append(int(status.parent.name))
+    return found
+
+
+def kill(*numbers: int) -> None:
+    """Kill processes at one moment; return when none of them runs."""
+    for number in numbers:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(map(_runs, numbers)):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Not all of {numbers} have ended.")
+        time.sleep(0.005)  # a pause between two looks
+
+
+def _runs(number: int) -> bool:
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != GONE
+    except OSError:
+        return False
 
 
 def unwind_on_signals(*numbers: signal.Signals) -> None:

@@ -15,6 +15,8 @@ WRITERS = "tests/concurrency/test_writers.py"
 PARENTS = "tests/integration/aggregates/test_foreign_keys.py"
 PARENTS_AT_ONCE = "tests/concurrency/test_foreign_keys.py"
 STATES = "tests/integration/aggregates/test_states.py"
+COMMITS = "tests/faults/test_commits.py"
+CUT_OFF = "tests/faults/test_lost_replies.py"
 
 
 ROW_LOCKS = ("postgresql", "mysql")  # SQLite has one writer
@@ -248,18 +250,38 @@ MUTANTS = (
         "totals are written after the commit",
         "aggregates/applying.py",
         "self.changed(definition, store.apply(definition, self._using, delta))\n\n    def take",
-        "__import__('django.db').db.transaction.on_commit(lambda: store.apply(definition, self._using, delta))\n\n"
+        "transactions.connections[self._using].on_commit(lambda: store.apply(definition, self._using, delta))\n\n"
         "    def take",
-        (f"{EVERY_CALL}::test_a_write_is_whole_or_absent_whichever_call_fails[refused-save_movement]",),
-        on=("sqlite",),
+        (f"{COMMITS}::test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again[made]",),
     ),
     Mutant(
-        "a conflict is tried again within its savepoint",
+        "a conflict is tried again in its savepoint and not from where the transaction began",
         "aggregates/transactions.py",
-        "if connections[using].in_atomic_block:",
-        "if False:",
-        ("tests/faults/test_conflicts.py::"
-         "test_a_serialization_failure_in_a_savepoint_is_tried_again_from_the_start",),
+        "    if connections[using].in_atomic_block:\n",
+        "    if not connections[using].in_atomic_block:\n        with commits.outermost(using):\n    ",
+        (f"{COMMITS}::test_a_conflict_within_a_block_is_tried_again_from_where_the_transaction_began",),
+        on=("postgresql",),
+    ),
+    Mutant(
+        "a commit that failed is taken for one",
+        "aggregates/commits.py",
+        "            raise CommitInDoubt(f\"The transaction may be committed or not: {error}\") from error\n",
+        "            return\n",
+        (f"{COMMITS}::test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again[not made]",),
+    ),
+    Mutant(
+        "a request is acknowledged before its transaction is committed",
+        "api/expense_writes.py",
+        "    try:\n        return transactions.run(operation, using=router.db_for_write(Expense))\n",
+        "    done: list[T] = []\n"
+        "    try:\n"
+        "        transactions.run(lambda: done.append(operation()), using=router.db_for_write(Expense))\n"
+        "        return done[-1]\n"
+        "    except transactions.DatabaseError:\n"
+        "        if done:\n"
+        "            return done[-1]\n"
+        "        raise\n",
+        (f"{CUT_OFF}::test_a_write_whose_commit_is_cut_off_is_in_doubt_and_its_repeat_writes_once",),
         on=("postgresql",),
     ),
     Mutant(

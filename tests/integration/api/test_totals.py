@@ -235,7 +235,7 @@ def test_csv_is_the_whole_answer_with_a_header_line(api: APIClient, ledger: None
     assert "-1.25" in [line["sum"] for line in lines]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_text_that_a_spreadsheet_takes_for_a_formula_is_quoted_in_csv(api: APIClient, spend: Any, start: str) -> None:
     spend("-3.00", category=Category.objects.create(name=f"{start}1+1"))
     text = api.get(f"{TOTALS}?group_by=category&format=csv").getvalue().decode()

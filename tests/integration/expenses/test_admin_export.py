@@ -44,7 +44,7 @@ def test_it_has_all_pages_of_the_filtered_list_in_its_order(admin_client: Client
 
 def test_text_is_no_formula_and_amounts_are_numbers(admin_client: Client) -> None:
     owner = get_user_model().objects.create_user("@da")
-    for start in ("=", "+", "-", "@", "\t", "\r"):
+    for start in ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"):
         category = Category.objects.create(name=f"{start}1+1")
         expense(owner, category=category, description=f"{start}cmd", amount=Decimal("-3"))
     found = exported(admin_client)

@@ -76,12 +76,36 @@ def test_the_request_of_a_record_of_django_is_left_out() -> None:
         {"lines": ["password=hunter22"]},
         {"header": "Authorization: Token hunter22hunter22"},
         {"database": "postgres://service:hunter22@db/expenses"},
+        {"text": "{'password': 'a horse, hunter22; and a battery'}"},
+        {"text": '{"new_password": "a horse, hunter22 & a battery"}'},
+        {"text": "psycopg.OperationalError: connection failed: postgresql://service:hunter22@db:5432/expenses?a=1"},
+        {"text": "host=db user=service password=hunter22 dbname=expenses"},
+        {"text": "Cookie: sessionid=hunter22; csrftoken=hunter22"},
     ],
     ids=str,
 )
 def test_secrets_are_hidden(given: dict[str, Any]) -> None:
     assert "hunter22" not in line("json", "%s", given, **given)
     assert "hunter22" not in line("console", "%s", given, **given)
+
+
+@pytest.mark.parametrize("repeated", ["token-", "token='", "token: Bearer ", "a-", "Token ", "://a:", 'passw="', "://"])
+def test_a_long_text_costs_no_more_than_its_length(repeated: str) -> None:
+    """Else one request with a strange address would keep a worker busy for minutes: this ends the run then."""
+    text = repeated * (100_000 // len(repeated))
+    assert len(event("%s", text)["event"]) <= len(text) * 2
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_traceback_hides_secrets(format_: str) -> None:
+    try:
+        raise RuntimeError(
+            "cannot connect to postgres://service:hunter22@db/expenses, Authorization: Token hunter22hunter22"
+        )
+    except RuntimeError as error:
+        told = line(format_, "it failed", error=error)
+    assert "Traceback" in told
+    assert "hunter22" not in told
 
 
 def test_what_is_no_secret_stays() -> None:

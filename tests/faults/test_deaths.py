@@ -1,0 +1,126 @@
+"""Processes die while everybody writes: what was acknowledged is there once, nothing else is, and totals are exact."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+
+from tests import postgres, programs
+from tests.faults.crew import assert_sound, at_work
+from tests.faults.databases import Files, Server
+from tests.faults.service import Service, serving
+
+pytestmark = pytest.mark.long
+
+WRITES = 25  # between two deaths
+SHAPES = (
+    ("--worker-class=sync", "--workers=3"),
+    ("--worker-class=gthread", "--workers=2", "--threads=3"),
+)
+
+
+def shape(seed: int) -> tuple[str, ...]:
+    """Return how gunicorn serves: with workers of one thread or of several."""
+    return SHAPES[seed % 2]
+
+
+def environment(seed: int) -> dict[str, str]:
+    """Return whether the service has a pool of connections: one time in two."""
+    return {"POOL_SIZE": "3"} if connection.vendor == "postgresql" and seed % 4 < 2 else {}
+
+
+def a_worker(service: Service, pick: random.Random) -> None:
+    service.kill_a_worker(pick)
+
+
+def the_master(service: Service, pick: random.Random) -> None:
+    service.kill_the_master()
+    service.start()
+
+
+def all_of_it(service: Service, pick: random.Random) -> None:
+    service.kill()
+    service.start()
+
+
+def a_session(service: Service, pick: random.Random) -> None:
+    """Let the database end one of the sessions of the service and of the worker process."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND state IN ('active', 'idle in transaction')"
+            " ORDER BY pid LIMIT 1 OFFSET %s) AS one",
+            [pick.randrange(2)],
+        )
+
+
+Deed = Callable[[Service, random.Random], None]
+DEATHS: list[Any] = [
+    a_worker,
+    the_master,
+    all_of_it,
+    pytest.param(a_session, marks=pytest.mark.row_locks),
+]
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_no_write_is_lost_or_doubled_when_part_of_the_service_dies(
+    own: Files | Server, owner: User, categories: list[int], death: Deed, seed: int, *, full: bool
+) -> None:
+    with serving(*shape(seed), **environment(seed)) as service, at_work(service, seed, owner, categories) as crew:
+        crew.begin()
+        crew.employ()
+        for _ in range(8 if full else 2):
+            crew.go_on(WRITES)
+            death(service, crew.pick)
+        crew.go_on(WRITES)
+
+
+def test_no_write_is_lost_or_doubled_when_a_worker_process_dies(
+    own: Files | Server, owner: User, categories: list[int], seed: int, *, full: bool
+) -> None:
+    with serving(*shape(seed)) as service, at_work(service, seed, owner, categories) as crew:
+        crew.begin(1)
+        for _ in range(5 if full else 2):
+            worker = crew.employ()
+            crew.until_it_wrote(worker, WRITES)
+            programs.kill(worker.process.pid)
+
+
+@pytest.mark.row_locks
+def test_no_write_is_lost_or_doubled_when_the_server_of_the_database_dies(
+    cluster: postgres.Cluster, owner: User, categories: list[int], seed: int, *, full: bool
+) -> None:
+    with serving(*shape(seed), **environment(seed)) as service, at_work(service, seed, owner, categories) as crew:
+        crew.begin()
+        crew.employ()
+        for _ in range(6 if full else 2):
+            crew.go_on(WRITES)
+            cluster.crash()
+            connection.close()
+            crew.until_somebody_is_refused()
+            cluster.start(postgres.DURABLE)
+        crew.go_on(WRITES)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a server has its own log")
+def test_a_database_whose_log_was_not_written_back_is_whole_when_everybody_dies(
+    own: Files, owner: User, categories: list[int], seed: int, *, full: bool
+) -> None:
+    with serving(*shape(seed)) as service, at_work(service, seed, owner, categories) as crew:
+        crew.begin()
+        for _ in range(6 if full else 2):
+            worker = crew.employ()
+            crew.go_on(WRITES)
+            connection.close()
+            service.kill(worker.process.pid)
+            log = Path(f"{connection.settings_dict['NAME']}-wal")
+            assert log.stat().st_size > 0, "there is a log to recover from"
+            assert_sound()
+            service.start()

@@ -173,14 +173,10 @@ def _(error: UnreadablePostError) -> Problem:
 
 
 def unavailable() -> Problem:
-    """Return the 503 for a database that is away, busy, full or locked.
-
-    Where it went away during the COMMIT, nobody can say whether that was carried out.
-    """
+    """Return the 503 for a database that is away, busy, full or locked. Nothing was written."""
     return Problem(
         503,
-        "The database is busy or away. Nothing was written, unless no more than the reply was lost: "
-        "try again, with the same Idempotency-Key or id where there is one.",
+        "The database is busy or away. Nothing was written: try again.",
         headers={"Retry-After": str(RETRY_AFTER)},
     )
 

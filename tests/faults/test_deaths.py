@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from tests import postgres, programs
+from tests.concurrency.threads import wait_until
 from tests.faults.crew import assert_sound, at_work
 from tests.faults.databases import Files, Server
 from tests.faults.service import Service, serving
@@ -49,14 +50,19 @@ def all_of_it(service: Service, pick: random.Random) -> None:
 
 
 def a_session(service: Service, pick: random.Random) -> None:
-    """Let the database end one of the sessions of the service and of the worker process."""
+    """Let the database end one of the sessions of the service and of the worker process, in a transaction."""
+    wait_until(lambda: ended_a_session(pick.randrange(2)), "a session is at work")
+
+
+def ended_a_session(which: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
             " AND pid <> pg_backend_pid() AND state IN ('active', 'idle in transaction')"
             " ORDER BY pid LIMIT 1 OFFSET %s) AS one",
-            [pick.randrange(2)],
+            [which],
         )
+        return bool(cursor.fetchall())
 
 
 Deed = Callable[[Service, random.Random], None]

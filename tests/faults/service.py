@@ -45,7 +45,13 @@ class Service:
         self._master = subprocess.Popen(
             [*COMMAND, *self.options], cwd=ROOT, env=env, pass_fds=[number], stderr=self.log
         )
-        httpx.get(f"{self.address}/livez", timeout=PATIENCE)
+        wait_until(self._answers, "the service answers")
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.address}/livez", timeout=PATIENCE).is_success
+        except httpx.TransportError:  # a worker of a master that was killed took the request, and ended
+            return False
 
     @property
     def master(self) -> int:

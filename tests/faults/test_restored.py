@@ -69,7 +69,7 @@ def test_an_older_backup_is_exact_and_takes_what_it_lacks_once(
     own: Files, owner: User, categories: list[int], seed: int, tmp_path: Path, *, full: bool
 ) -> None:
     writes, backup, journal = 60 if full else 20, tmp_path / "backup.sqlite3", Journal()
-    with serving("--workers=2") as service, client_of(service, owner) as http:
+    with serving("--workers=1") as service, client_of(service, owner) as http:
         client = Remembering("client", seed, http, journal, categories)
         kept = client.write_and_remember(writes)
         with at_work(service, seed, owner, categories, journal) as crew:

@@ -66,7 +66,7 @@ def limited(service: Service, room: int) -> Iterator[None]:
 
 @on_sqlite
 def test_files_that_cannot_grow_refuse_writes_until_they_can(own: Files, owner: User) -> None:
-    with serving("--workers=2") as service, client_of(service, owner) as client:
+    with serving("--workers=1") as service, client_of(service, owner) as client:
         assert client.post(EXPENSES, json=NEW).status_code == 201
         before = client.get(TOTALS).json()["results"]
         with limited(service, room=8_192):
@@ -136,7 +136,7 @@ def test_a_full_disk_refuses_writes_until_there_is_room(own: Server, owner: User
         cursor.execute("ALTER TABLE expenses_expense SET TABLESPACE small")
     filler = small_disk / "filler"
     try:
-        with serving("--workers=2") as service, client_of(service, owner) as client:
+        with serving("--workers=1") as service, client_of(service, owner) as client:
             assert client.post(EXPENSES, json=NEW).status_code == 201
             before = client.get(TOTALS).json()["results"]
             fill(filler)
@@ -222,7 +222,7 @@ def test_a_file_that_another_program_writes_to_for_too_long_refuses_writes_until
     own: Files, owner: User
 ) -> None:
     with (
-        serving("--workers=2", LOCK_SECONDS="0.5", RETRY_SECONDS="0") as service,
+        serving("--workers=1", LOCK_SECONDS="0.5", RETRY_SECONDS="0") as service,
         client_of(service, owner) as client,
         closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other,
     ):
@@ -243,7 +243,7 @@ def test_a_file_that_another_program_writes_to_for_too_long_refuses_writes_until
 def test_eight_writers_of_one_file_wait_for_each_other(
     own: Files, owner: User, categories: list[int], seed: int
 ) -> None:
-    with serving("--worker-class=sync", "--workers=4") as service, at_work(service, seed, owner, categories) as crew:
+    with serving("--workers=2", "--threads=3") as service, at_work(service, seed, owner, categories) as crew:
         crew.begin(clients=6)
         crew.employ()
         crew.employ()

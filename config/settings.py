@@ -159,6 +159,7 @@ SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
 # Preloading is a registration of the whole domain, which cannot be undone for months: its owner's decision.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SESSION_ENGINE = "config.sessions"
 SESSION_COOKIE_AGE = whole("SESSION_HOURS", 10, least=1) * 3600
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": POLICY}
 # How many proxies stand before the service. Their headers tell the client's address and whether it came by HTTPS.

@@ -183,6 +183,7 @@ def assert_guarded(response: Any) -> None:
 def test_an_export_is_a_file_and_no_page(api: APIClient, spend: Any, format_: str) -> None:
     spend()
     response = api.get(f"{V1}/totals/?format={format_}")
+    assert response.getvalue()  # read to its end, so that no cursor is left open
     assert response["Content-Disposition"] == f'attachment; filename="totals.{format_}"'
     assert "html" not in response["Content-Type"]
     assert_guarded(response)

@@ -23,7 +23,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from aggregates import readiness, registry
 from aggregates.fields import FixedDecimalField
-from expenses import admin_export, admin_import, admin_runs, currencies
+from expenses import admin_export, admin_import, admin_months, admin_runs, currencies  # noqa: F401 - months are registered
 from expenses.admin_actions import ManyAtOnce
 from expenses.admin_base import EVERYBODY, LongListAdmin, ReadOnly, only_own
 from expenses.admin_export import Exports
@@ -36,7 +36,7 @@ from expenses.admin_filters import (
     UncategorisedFilter,
 )
 from expenses.admin_import import Imports
-from expenses.admin_months import WritesWholly
+from expenses.admin_refusals import WritesWholly
 from expenses.admin_totals_row import totals_row
 from expenses.admin_trail import history_of
 from expenses.models import Category, Expense, ExpenseTotals
@@ -95,7 +95,7 @@ class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, Imports, LongListAdmin):
         ("owner", AutocompleteSelectFilter),
         ("category", AutocompleteSelectFilter),
         UncategorisedFilter,
-        CurrencyFilter,
+            CurrencyFilter,
         ("status", ChoicesDropdownFilter),
         MonthFilter,
         ("spent_on", DaysFilter),

@@ -65,6 +65,7 @@ def ledger(owner: Any) -> dict[str, list[str]]:
         "owner__id__exact": [str(one.pk) for one in owners],
         "category__id__exact": [str(one.pk) for one in categories if one],
         "uncategorised": ["yes"],
+        "other_than": ["none", *(f"{one.pk}{rest}" for one in categories if one for rest in ("", ",none"))],
         "currency": ["EUR", "JPY", "USD"],
         "status__exact": list(Status.values),
         "status__in": ["approved,draft,submitted"],
@@ -85,6 +86,18 @@ def test_it_is_what_the_expenses_of_the_list_add_up_to(admin_client: Client, led
         row = response.context["totals_row"]
         assert not row.problem, query
         assert sums(row) == live(response.context["cl"].queryset), query
+
+
+def test_all_categories_but_some_are_chosen_by_a_link_and_named(
+    admin_client: Client, ledger: dict[str, list[str]]
+) -> None:
+    taxi = ledger["category__id__exact"][0]
+    response = admin_client.get(f"{EXPENSES}?other_than={taxi},none")
+    assert {one.category.name for one in response.context["cl"].queryset} == {"Hotel"}
+    assert "Other than Taxi, uncategorised" in response.content.decode()
+    assert "other_than" not in admin_client.get(EXPENSES).content.decode()
+    for wrong in ("x", "1,", "9" * 19, "\u0661"):
+        assert admin_client.get(EXPENSES, {"other_than": wrong})["Location"].endswith("?e=1"), wrong
 
 
 def test_it_comes_from_totals_and_no_statement_sums_expenses(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
-from django.db import router
+from django.db import OperationalError, router
 from django.http import HttpRequest
 
 from aggregates import reads
@@ -28,6 +28,7 @@ from expenses.reports import Question
 CURRENCIES_SHOWN = 200  # there are fewer
 ONE_DAY = dt.timedelta(days=1)
 NOT_READY = f"No totals: they were not found clean yet. {ADVICE}"
+TOO_LARGE = "No totals: together they are more than SQLite adds up. Filter the list, by month for instance."
 Values = Sequence[str]
 
 
@@ -166,6 +167,10 @@ def totals_row(changelist: ChangeList, request: HttpRequest) -> TotalsRow:
         sums = _sums(question, picked.other_than)
     except TotalsNotReady:
         return TotalsRow(problem=NOT_READY)
+    except OperationalError as error:
+        if "integer overflow" not in str(error):  # SQLite's words; others sum in a wider type
+            raise
+        return TotalsRow(problem=TOO_LARGE)
     return TotalsRow(sums=[_shown(row) for row in sums], note=note)
 
 

@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 
 from aggregates.models import RollupState
 from expenses import admin_base
+from expenses.admin_totals_row import TOO_LARGE
 from expenses.models import Category, Expense, Status
 from tests.integration.expenses.admin_pages import EXPENSES, expense, over
 
@@ -86,6 +87,18 @@ def test_it_is_what_the_expenses_of_the_list_add_up_to(admin_client: Client, led
         row = response.context["totals_row"]
         assert not row.problem, query
         assert sums(row) == live(response.context["cl"].queryset), query
+
+
+def test_a_sum_past_64_bits_is_exact_and_on_sqlite_not_told_but_why(admin_client: Client, owner: Any) -> None:
+    most = Decimal("922337203685477.00")
+    for month in (1, 2):
+        expense(owner, amount=most, spent_on=dt.date(2026, month, 1))
+    row = asked(admin_client)
+    if connection.vendor == "sqlite":
+        assert (row.sums, row.problem) == ([], TOO_LARGE)
+    else:
+        assert sums(row) == {"EUR": (2, 2 * most)}
+    assert sums(asked(admin_client, month="2026-01")) == {"EUR": (1, most)}
 
 
 def test_all_categories_but_some_are_chosen_by_a_link_and_named(

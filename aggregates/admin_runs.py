@@ -127,6 +127,7 @@ class WorksOffRuns(_ModelAdmin):
             running=running,
             in_steps=running and run.plan is not None and self.has_work_permission(request, run.kind),
             took=self.took(run),
+            options=_options(run),
             found=table(run),
             findings_shown=self.has_findings_permission(request),
             step_url=self._page("step", key),
@@ -193,6 +194,11 @@ class WorksOffRuns(_ModelAdmin):
         request.current_app = self.admin_site.name
         site = self.admin_site.each_context(request)
         return {**site, "title": title, "opts": self.opts, "media": self.media, **more}
+
+
+def _options(run: Run) -> list[str]:
+    """Return what it was asked for: a switch by its name, anything else with what was given."""
+    return [name if value is True else f"{name}: {value}" for name, value in run.options.items() if value]
 
 
 def _figures(run: Run) -> dict[str, Any]:

@@ -240,7 +240,7 @@ class Run(models.Model):
     totals = models.CharField(max_length=255, help_text="Label of the totals model.")
     kind = models.CharField(max_length=10, choices=Kind.choices)
     state = models.CharField(max_length=12, choices=State.choices, default=State.RUNNING)
-    options = models.JSONField(default=dict, help_text="How it was asked: from_scratch, dry_run.")
+    options = models.JSONField(default=dict, help_text="How it was asked: from_scratch, dry_run, scope.")
     fingerprint = models.CharField(max_length=64, help_text="Of the declaration it ran under.")
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField(help_text="When it last made progress.")

@@ -23,7 +23,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from aggregates import readiness, registry
 from aggregates.fields import FixedDecimalField
-from expenses import admin_export, admin_import, admin_runs, currencies
+from expenses import admin_export, admin_import, admin_months, admin_runs, currencies  # noqa: F401 - months are registered
 from expenses.admin_actions import ManyAtOnce
 from expenses.admin_base import EVERYBODY, LongListAdmin, ReadOnly, only_own
 from expenses.admin_export import Exports
@@ -31,12 +31,13 @@ from expenses.admin_filters import (
     CurrencyFilter,
     DaysFilter,
     MonthFilter,
+    OtherCategoriesFilter,
     RollupFilter,
     StatusFilter,
     UncategorisedFilter,
 )
 from expenses.admin_import import Imports
-from expenses.admin_months import WritesWholly
+from expenses.admin_refusals import WritesWholly
 from expenses.admin_totals_row import totals_row
 from expenses.admin_trail import history_of
 from expenses.models import Category, Expense, ExpenseTotals
@@ -95,6 +96,7 @@ class ExpenseAdmin(WritesWholly, ManyAtOnce, Exports, Imports, LongListAdmin):
         ("owner", AutocompleteSelectFilter),
         ("category", AutocompleteSelectFilter),
         UncategorisedFilter,
+        OtherCategoriesFilter,
         CurrencyFilter,
         ("status", ChoicesDropdownFilter),
         MonthFilter,

@@ -19,8 +19,9 @@ from unfold.contrib.filters.forms import RangeDateForm
 from unfold.widgets import INPUT_CLASSES
 
 from aggregates import registry
-from expenses import currencies
-from expenses.models import ExpenseTotals, Status
+from expenses import currencies, others
+from expenses.dashboard.filters import read_categories
+from expenses.models import Category, ExpenseTotals, Status
 
 MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 MONTHS_OFFERED = 240
@@ -151,6 +152,35 @@ class UncategorisedFilter(DropdownFilter):  # type: ignore[misc]
         """Return the rows with or without category."""
         value = self.value()
         return queryset.filter(category__isnull=value == "yes") if value else queryset
+
+
+class OtherCategoriesFilter(DropdownFilter):  # type: ignore[misc]
+    """All categories but some, as the dashboard's "All others" are; ``other_than=3,7,none``. There once it is used."""
+
+    title = "other categories"
+    parameter_name = "other_than"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return what is left out now, which only a link can choose."""
+        value = self.value()
+        if not value:
+            return []
+        left_out = _left_out(value)
+        names = Category.objects.filter(pk__in=[key for key in left_out if key is not None]).order_by("name")
+        uncategorised = ["uncategorised"] if None in left_out else []
+        return [(value, f"Other than {', '.join([*names.values_list('name', flat=True), *uncategorised])}")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of all other categories."""
+        value = self.value()
+        return queryset.filter(others.than(_left_out(value))) if value else queryset
+
+
+def _left_out(value: str) -> frozenset[int | None]:
+    try:
+        return read_categories(value)
+    except ValueError as error:
+        raise IncorrectLookupParameters(str(error)) from error
 
 
 class RollupFilter(admin.SimpleListFilter):

@@ -1,52 +1,21 @@
-"""Months in the admin: closing and opening them, and what a page says whose write met a closed one."""
+"""Months in the admin: closing and opening them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from aggregates.exceptions import TotalOutOfRange
 from expenses import months
 from expenses.models import FIRST_DAY, LAST_DAY, Month
-from expenses.months import MonthClosed
 
 CLOSE_MONTH = "expenses.close_month"
-
-
-class WritesWholly(ModelAdmin):  # type: ignore[misc]
-    """A ModelAdmin whose pages say so where a write touches a closed month, or a total would leave its range.
-
-    Nothing is written then.
-    """
-
-    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show the list, or carry out an action of it."""
-        return self._unless_refused(request, partial(super().changelist_view, request, *args, **kwargs))
-
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show a row, or save it."""
-        return self._unless_refused(request, partial(super().changeform_view, request, *args, **kwargs))
-
-    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Ask whether to delete a row, or delete it."""
-        return self._unless_refused(request, partial(super().delete_view, request, *args, **kwargs))
-
-    def _unless_refused(self, request: HttpRequest, show: Callable[[], HttpResponse]) -> HttpResponse:
-        try:
-            return show()
-        except (MonthClosed, TotalOutOfRange) as error:
-            messages.error(request, f"Nothing was written. {error}")
-            return redirect(request.get_full_path())
 
 
 class MonthForm(forms.ModelForm):  # type: ignore[type-arg]

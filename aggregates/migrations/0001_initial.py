@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                 ('totals', models.CharField(help_text='Label of the totals model.', max_length=255)),
                 ('kind', models.CharField(choices=[('verify', 'Verify'), ('rebuild', 'Rebuild')], max_length=10)),
                 ('state', models.CharField(choices=[('running', 'Running'), ('complete', 'Complete'), ('interrupted', 'Interrupted'), ('failed', 'Failed')], default='running', max_length=12)),
-                ('options', models.JSONField(default=dict, help_text='How it was asked: from_scratch, dry_run.')),
+                ('options', models.JSONField(default=dict, help_text='How it was asked: from_scratch, dry_run, scope.')),
                 ('fingerprint', models.CharField(help_text='Of the declaration it ran under.', max_length=64)),
                 ('started_at', models.DateTimeField()),
                 ('heartbeat_at', models.DateTimeField(help_text='When it last made progress.')),

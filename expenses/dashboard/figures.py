@@ -18,6 +18,7 @@ from aggregates.reads import Ready
 from expenses import comparison, reports
 from expenses.dashboard.periods import Span
 from expenses.models import ExpenseTotals, Status
+from expenses.others import than
 from expenses.reports import COUNTED, Question, Selection, behind, following
 
 MOST_CURRENCIES = 3
@@ -247,11 +248,7 @@ def totals(selection: Selection, other_than: frozenset[int | None], *, ready: Re
     """Return what a selection comes to by currency, without the expenses of some categories."""
     question = _question(selection)
     chosen = reports.parts(replace(question, group_by=("category",)), ready)
-    rows = reads.rows(ExpenseTotals, chosen, using=using).filter(question.restriction())
-    if named := [key for key in other_than if key is not None]:
-        rows = rows.exclude(category__in=named)
-    if None in other_than:
-        rows = rows.filter(category__isnull=False)
+    rows = reads.rows(ExpenseTotals, chosen, using=using).filter(question.restriction()).filter(than(other_than))
     found: Any = rows.values("currency").annotate(sum=Sum("amount"), number=Sum("count")).exclude(number=0)
     ordered = found.order_by("-number", "currency")[:MOST_ROWS]
     return [Cell(row["sum"], row["number"], row["currency"], selection, other_than) for row in ordered]

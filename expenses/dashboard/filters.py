@@ -82,6 +82,11 @@ def read_category(text: str) -> int | None:
     return int(text)
 
 
+def read_categories(text: str) -> frozenset[int | None]:
+    """Return the categories of a text such as ``3,7,none``; raise ValueError where one is none."""
+    return frozenset(map(read_category, text.split(",")))
+
+
 def status_of(*known: str) -> Callable[[str], str]:
     """Return a reader of one of these statuses."""
 

@@ -25,8 +25,11 @@ class Links:
 
     def to(self, cell: Cell) -> str:
         """Return the address of the list of a cell's expenses."""
-        if self.in_admin and not cell.other_than:  # the admin has no filter for other categories than some
-            return f"{reverse('admin:expenses_expense_changelist')}?{urlencode(self._of_admin(cell.behind))}"
+        if self.in_admin:
+            parameters = self._of_admin(cell.behind)
+            if cell.other_than:
+                parameters["other_than"] = listed(cell.other_than)
+            return f"{reverse('admin:expenses_expense_changelist')}?{urlencode(parameters)}"
         return f"{reverse('dashboard:expenses')}?{urlencode(self._own(cell))}"
 
     def _own(self, cell: Cell) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import router
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from aggregates import reads
 from aggregates.exceptions import TotalsNotReady
@@ -14,6 +14,7 @@ from expenses.dashboard import figures
 from expenses.dashboard.filters import ListFilters
 from expenses.dashboard.page import Page, freshness
 from expenses.models import Expense, ExpenseTotals
+from expenses.others import than
 
 ROWS = 50
 MOST_PAGES = 10_000
@@ -54,17 +55,9 @@ def _number(text: str) -> int | None:
 
 
 def _rows(filters: ListFilters, user: Any) -> QuerySet[Expense]:
-    found = visible(user).filter(filters.selection.condition("spent_on")).filter(_others(filters))
+    others = than(filters.cleaned_data["other_than"] or frozenset())
+    found = visible(user).filter(filters.selection.condition("spent_on")).filter(others)
     return found.select_related("owner", "category")
-
-
-def _others(filters: ListFilters) -> Q:
-    """Return the condition that leaves some categories out."""
-    left_out = filters.cleaned_data["other_than"] or frozenset()
-    condition = Q()
-    if named := [key for key in left_out if key is not None]:
-        condition &= Q(category__isnull=True) | ~Q(category__in=named)
-    return condition & Q(category__isnull=False) if None in left_out else condition
 
 
 def _totals(filters: ListFilters, user: Any, using: str) -> dict[str, Any]:

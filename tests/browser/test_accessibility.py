@@ -9,10 +9,10 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 from django.urls import reverse
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.accessible import assert_accessible
-from tests.browser.visits import HEIGHT, NARROW, WIDE
+from tests.browser.visits import HEIGHT, NARROW, WIDE, Visits
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
@@ -33,13 +33,18 @@ def addresses(model: Any, user: User) -> list[str]:
     return pages
 
 
-def assert_for_everybody(page: Page, address: str) -> None:
-    page.emulate_media(color_scheme="light")
-    page.goto(address)
+def assert_shown_for_everybody(page: Page) -> None:
+    """Check a page as it is, in its colours: the answer to a form is not simply had again."""
     assert_accessible(page)
     page.set_viewport_size({"width": NARROW, "height": HEIGHT})
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW, f"{page.url} is wider than a phone"
     page.set_viewport_size({"width": WIDE, "height": HEIGHT})
+
+
+def assert_for_everybody(page: Page, address: str) -> None:
+    page.emulate_media(color_scheme="light")
+    page.goto(address)
+    assert_shown_for_everybody(page)
     page.emulate_media(color_scheme="dark")
     page.reload()
     assert_accessible(page, "color-contrast", "link-in-text-block")
@@ -61,3 +66,22 @@ def test_other_pages(address: str, admin_page: Page) -> None:
 @pytest.mark.parametrize("address", ["/admin/login/", "/api/docs/"])
 def test_pages_of_whoever_has_not_logged_in(address: str, page: Page) -> None:
     assert_for_everybody(page, address)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("begun", ["/admin/password_change/", "/expenses/"])
+@pytest.mark.usefixtures("books")
+def test_the_page_of_whoever_has_logged_out(begun: str, dark: bool, visits: Visits, admin: User) -> None:
+    page = visits.page(admin, dark=dark)
+    page.goto(begun)
+    page.locator('form[action$="/logout/"]').first.evaluate("form => form.submit()")
+    expect(page.get_by_text("Log in again")).to_be_visible()
+    assert_shown_for_everybody(page)
+
+
+@pytest.mark.parametrize(
+    ("address", "status"), [("/nowhere/", "404"), ("/admin/nowhere/", "404"), ("/admin/auth/user/", "403")]
+)
+def test_pages_that_are_not_there_or_not_for_one(address: str, status: str, visits: Visits, books: User) -> None:
+    with visits.expecting(status):
+        assert_for_everybody(visits.page(books), address)

@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from expenses.models import Category, Expense
 from tests.browser.accessible import assert_accessible
 from tests.browser.books import corrupt
-from tests.browser.test_accessibility import assert_for_everybody
+from tests.browser.test_accessibility import assert_for_everybody, assert_shown_for_everybody
 from tests.browser.visits import Visits
 from tests.exactness import assert_totals_match
 from tests.integration.api.conftest import PASSWORD
@@ -162,11 +162,40 @@ def test_pages_of_one_expense_are_for_everybody(visits: Visits, owner: User) -> 
         assert_for_everybody(page, address)
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.usefixtures("books")
-def test_a_file_that_is_looked_at_before_it_is_imported_is_for_everybody(admin_page: Page) -> None:
-    admin_page.goto(f"{EXPENSES}import/")
-    text = b"id,who,what,when,amount\n1,ada,Taxi,2026-05-04,12.50\n2,ada,Taxi,2026-05-05,nothing\n"
-    admin_page.locator("#id_file").set_input_files({"name": "may.csv", "mimeType": "text/csv", "buffer": text})
-    admin_page.locator("#import-take").click()
-    expect(admin_page.locator("#import-options")).to_be_visible()
-    assert_accessible(admin_page)
+def test_a_file_that_is_looked_at_before_it_is_imported_is_for_everybody(
+    dark: bool,
+    visits: Visits,
+    admin: User,
+) -> None:
+    page = visits.page(admin, dark=dark)
+    page.goto(f"{EXPENSES}import/")
+    text = b"id,owner,category,date,amount\n1,ada,Taxi,2026-05-04,12.50\n2,ada,Taxi,2026-05-05,nothing\n"
+    page.locator("#id_file").set_input_files({"name": "may.csv", "mimeType": "text/csv", "buffer": text})
+    page.locator("#import-take").click()
+    expect(page.locator("#import-options")).to_be_visible()
+    assert_shown_for_everybody(page)
+    page.get_by_label("Currency of all amounts").fill("EUR")
+    page.locator("#import-preview").click()
+    expect(page.locator("#import-lines")).to_be_visible()
+    expect(page.locator("#import-rejections")).to_be_visible()
+    assert_shown_for_everybody(page)
+    page.locator("#import-apply").click()
+    expect(page.get_by_role("heading", name="What was imported")).to_be_visible()
+    assert_shown_for_everybody(page)
+    assert_totals_match()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.usefixtures("books")
+def test_a_form_that_is_refused_is_for_everybody(dark: bool, visits: Visits, admin: User) -> None:
+    page = visits.page(admin, dark=dark)
+    expense = Expense.objects.filter(spent_on__month=2).earliest("pk")
+    page.goto(f"{EXPENSES}{expense.pk}/change/")
+    page.locator("#id_spent_on").fill("2026-01-15")
+    page.locator("#id_description").fill("Moved")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("2026-01 is closed")).to_be_visible()
+    expect(page.locator("#id_description")).to_have_value("Moved")
+    assert_shown_for_everybody(page)

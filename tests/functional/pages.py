@@ -9,7 +9,7 @@ What a page may hold, each part as it is printed:
 - Commands share a shell, so ``cd`` and ``&`` mean what they mean to a reader. Each has to succeed; what is left
   running has to print what is shown before the next step.
 
-Other blocks are there to be read.
+Other blocks have tests of their own, or are there to be read: ``test_blocks.py`` knows of each.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-BLOCK = re.compile(r"^(?:(?P<lead>[^\n]+)\n\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"(?P<how>At the end of |In )?`(?P<path>[\w./-]+\.(?:py|csv|jsonl))`:$")
+from tests.functional.blocks import blocks
+
 DONE = "the command is done, with "
 SHELL = "python manage.py shell"
 # Doctest knows three dots; a page has one character.
@@ -56,12 +56,11 @@ class File:
 
 def steps(page: str) -> Iterator[Command | File]:
     """Yield what a page tells its reader to do, in order."""
-    for block in BLOCK.finditer(page):
-        named = FILE.search(block["lead"] or "")
-        if named:
-            yield File(named["path"], named["how"] or "", block["text"])
-        elif block["language"] == "console":
-            yield from _commands(block["text"].splitlines())
+    for block in blocks(page):
+        if named := block.file:
+            yield File(named["path"], named["how"] or "", block.text)
+        elif block.is_step:
+            yield from _commands(block.text.splitlines())
 
 
 def _commands(lines: list[str]) -> Iterator[Command]:

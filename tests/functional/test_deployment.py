@@ -20,12 +20,13 @@ import pytest
 from django.db import connection
 
 from tests import postgres, programs
+from tests.functional.blocks import printed
 from tests.processes import PATIENCE, ROOT, environment
 
 PAGE = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
-BLOCKS = re.compile(r"^```(ini|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PRINTED = [text for _language, text in BLOCKS.findall(PAGE)]
-SETTINGS, PREPARE, UNIT, BACK_UP, RESTORE = PRINTED
+SETTINGS, PREPARE, UNIT, BACK_UP, RESTORE = (
+    printed("how-to/deploy.md", beginning) for beginning in ("SECRET_KEY=", "set -a;", "[Unit]", "pg_dump", "RESTORED=")
+)
 ALLOWED = 20  # requests
 KEY = "a-key-for-this-test-alone-" + "0123456789" * 3
 FILE = "id,user,category,date,amount\n1,ada,Travel,2026-02-03,12.50\n2,ada,Meals,2026-02-03,3.20\n"

@@ -1,126 +1,77 @@
-"""Pages of docs/ that are carried out as they are printed, in a project that has the wheel and not the service."""
+"""Pages of docs/ that are carried out as they are printed, most in a project that has the wheel and not the service."""
 
 from __future__ import annotations
 
-import ast
 import os
-import re
-import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.db import connection
 
 from expenses.models import Expense
 from tests.exactness import assert_totals_match
-from tests.functional.hosts import Host, new_host
+from tests.functional.blocks import printed, steps_of
+from tests.functional.examples import database, shop
+from tests.functional.hosts import Host
 from tests.functional.pages import carry_out
-from tests.functional.test_deployment import KEY, as_printed, bare
 from tests.processes import ROOT, environment
 
 pytestmark = pytest.mark.long
 
-DOCS = ROOT / "docs"
-LIVE = ("how-to/backfill.md", "how-to/add-a-dimension.md")  # beside a writer, so on each database
-ALONE = ("quickstart.md", "how-to/your-own-models.md")
-DRIVERS = {"postgresql": ("psycopg", "psycopg-binary"), "mysql": ("mysqlclient",)}
-PRINTED = {"postgresql": "how-to/postgresql.md", "mysql": "how-to/mariadb.md"}  # with the options that it needs
-OPTIONS = re.compile(r'^```python\n("OPTIONS": .*?)^```$', re.MULTILINE | re.DOTALL)
+# Beside a writer, so on each database.
+LIVE = {name: steps_of(name) for name in ("how-to/backfill.md", "how-to/add-a-dimension.md")}
+ALONE = {name: steps_of(name) for name in ("quickstart.md", "how-to/your-own-models.md")}
+IMPORT = steps_of("how-to/import.md")
+MEASURE = printed("how-to/add-a-dimension.md", "most = ")
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
-    made = new_host(tmp_path_factory)
-    made.lend(*DRIVERS.get(connection.vendor, ()))
-    return made
-
-
-def carried_out(name: str, clone: Path, host: Host, folder: Path) -> list[str]:
+def carried_out(page: str, clone: Path, host: Host, folder: Path) -> list[str]:
     folder.mkdir()
-    page = (DOCS / name).read_text().replace("/path/to/django-running-totals", str(clone))
+    page = page.replace("/path/to/django-running-totals", str(clone))
     return carry_out(page, folder, host.variables({"PYTHONWARNINGS": "error"}))
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("name", ALONE)
-def test_a_page_does_what_it_says(name: str, host: Host, tmp_path: Path) -> None:
-    assert carried_out(name, ROOT, host, tmp_path / "here")
+def test_a_page_does_what_it_says(name: str, shopkeeper: Host, tmp_path: Path) -> None:
+    assert carried_out(ALONE[name], ROOT, shopkeeper, tmp_path / "here")
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", LIVE)
-def test_a_page_about_a_live_table_does_what_it_says_beside_a_writer(name: str, host: Host, tmp_path: Path) -> None:
-    example = tmp_path / "clone" / "examples" / "shop"
-    shutil.copytree(ROOT / "examples" / "shop", example)
+def test_a_page_about_a_live_table_does_what_it_says_beside_a_writer(
+    name: str, shopkeeper: Host, tmp_path: Path
+) -> None:
     with database() as settings:
-        if settings:
-            with (example / "project" / "settings.py").open("a") as file:
-                file.write(f"DATABASES = {{'default': {settings!r}}}\n")
-        assert carried_out(name, tmp_path / "clone", host, tmp_path / "here")
+        shop(tmp_path / "clone", settings)
+        assert carried_out(LIVE[name], tmp_path / "clone", shopkeeper, tmp_path / "here")
 
 
-@contextmanager
-def database() -> Iterator[dict[str, Any]]:
-    """Yield what settings say of a new database of the kind that the test runs on; nothing for the example's own."""
-    if connection.vendor == "sqlite":
-        yield {}
-        return
-    here = connection.settings_dict
-    settings = {name: here[name] for name in ("ENGINE", "HOST", "PORT", "USER", "PASSWORD")}
-    (options,) = OPTIONS.findall((DOCS / PRINTED[connection.vendor]).read_text())
-    settings |= {"NAME": f"{here['NAME']}_page", **ast.literal_eval(f"{{{options}}}")}
-    quoted = connection.ops.quote_name(settings["NAME"])
-    collated = " CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin" if connection.vendor == "mysql" else ""
-    forced = " WITH (FORCE)" if connection.vendor == "postgresql" else ""
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {quoted}{collated}")
-    try:
-        yield settings
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {quoted}{forced}")
+@pytest.mark.django_db(transaction=True)
+def test_old_code_goes_on_beside_the_column_of_a_new_measure(shopkeeper: Host, tmp_path: Path) -> None:
+    def manage(*arguments: str) -> None:
+        ran = shopkeeper.run("python", "manage.py", *arguments, cwd=folder)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
 
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """Return a folder with the service in it, as far as commands are concerned."""
-    script(tmp_path / ".venv" / "bin" / "python", f'exec {sys.executable} "$@"')
-    (tmp_path / "manage.py").symlink_to(ROOT / "manage.py")
-    return tmp_path
-
-
-def script(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
+    with database() as settings:
+        folder = shop(tmp_path, settings)
+        models = folder / "shop" / "models.py"
+        old = models.read_text()
+        manage("migrate")
+        with_field = old.replace("    revenue = ", f"    {MEASURE}    revenue = ")
+        models.write_text(with_field.replace("measures = {", 'measures = {"most": Sum("price"), '))
+        manage("makemigrations", "shop")
+        manage("migrate")
+        models.write_text(old)
+        manage("sell", "--times=5")
+        manage("verify_totals")
 
 
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_the_page_about_imports_does_what_it_says_with_the_service(clone: Path) -> None:
-    assert carry_out((DOCS / "how-to" / "import.md").read_text(), clone, environment())
+    assert carry_out(IMPORT, clone, environment())
     assert Expense.objects.count() == 4 + 10_000
     assert_totals_match()
-
-
-@pytest.mark.once
-def test_the_commands_of_an_upgrade_succeed_in_their_order(clone: Path) -> None:
-    elsewhere = ("systemctl", "pg_dump", "git", "make")  # what they do is not the service's
-    for name in elsewhere:
-        script(clone / "bin" / name, "exit 0")
-    printed = as_printed(
-        DATABASE_URL=f"sqlite:///{clone / 'db.sqlite3'}", SECRET_KEY=KEY, STATIC_ROOT=str(clone / "static")
-    )
-    env = bare(**{**printed, "POOL_SIZE": "", "CACHE_FILE": str(clone / "cache.sqlite3")})
-    typed = carry_out(
-        (DOCS / "how-to" / "upgrade.md").read_text(), clone, {**env, "PATH": f"{clone / 'bin'}:{env['PATH']}"}
-    )
-    assert [command for command in typed if "manage.py" not in command and not command.startswith(elsewhere)] == []
-    assert len(typed) == 10
 
 
 @pytest.mark.once

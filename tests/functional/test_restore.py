@@ -19,12 +19,15 @@ import pytest
 from django.db import connection
 
 from tests.concurrency.threads import wait_until
+from tests.functional.blocks import printed
 from tests.functional.test_deployment import BACK_UP, KEY, RESTORE, as_printed, as_the_unit_serves, bare, ran, tools
 from tests.processes import ROOT, environment
 
-PAGE = (ROOT / "docs" / "how-to" / "restore.md").read_text()
-ON_SQLITE = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-REPLAY = re.search(r"`replay\.py`:\n\n```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = "how-to/restore.md"
+ON_SQLITE = printed(PAGE, ".venv/bin/python manage.py shell"), printed(PAGE, "cp expenses.backup")
+REPLAY = printed(PAGE, "import json")
+KEPT = printed(PAGE, '{"method"')
+_SETTINGS, REPLAYING, REPLAYED = printed(PAGE, "$ export").splitlines()
 CLIENTS = 3
 PROXIED = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
 DAYS = [f"2026-{month:02}-{day:02}" for month in (1, 2) for day in (1, 28)]
@@ -111,10 +114,10 @@ def site(tmp_path: Path, django_db_blocker: Any, django_db_setup: None) -> Itera
                 cursor.execute(f'CREATE DATABASE "{name}"')
         path, url = f"{folder}{os.pathsep}{path}", re.sub(r"/[^/]*$", f"/{name}", environment()["DATABASE_URL"])
     files = {"CACHE_FILE": str(tmp_path / "cache.sqlite3"), "STATIC_ROOT": str(tmp_path / "static")}
-    printed = as_printed(SECRET_KEY=KEY, DATABASE_URL=url, **files)
+    settings = as_printed(SECRET_KEY=KEY, DATABASE_URL=url, **files)
     if not name:
-        printed["POOL_SIZE"] = ""
-    yield Site(tmp_path, bare(PATH=path, RATE_LIMIT="", **printed))
+        settings["POOL_SIZE"] = ""
+    yield Site(tmp_path, bare(PATH=path, RATE_LIMIT="", **settings))
     if name:
         with django_db_blocker.unblock(), connection.cursor() as cursor:
             for made in (name, f"{name}_restored"):
@@ -181,11 +184,14 @@ def test_a_backup_taken_while_clients_write_is_restored_and_what_it_lacks_is_sen
     restored.manage("totals_status")
     with as_the_unit_serves(site.folder, restored.env) as served:
         for client in [*clients, clients[0]]:  # it may be run again
-            told = replayed(restored, served.base_url, client)
+            told = replayed(restored, served.base_url, client.token, client.kept)
             assert told == f"sent {client.acknowledged} writes again\n"
         rebuild = served.post("/api/v1/totals/rebuild/", headers={**PROXIED, "Authorization": f"Token {root}"})
         assert rebuild.status_code in {200, 201, 202}, rebuild.text
-    mended = restored.told()
+        mended = restored.told()
+        kept = site.folder / "sent.jsonl"
+        kept.write_text(KEPT)
+        assert replayed(restored, served.base_url, tokens[0], kept) == f"{REPLAYED}\n"
     assert (mended["expenses"], mended["keys"]) == (lost["expenses"], lost["keys"])
     restored.manage("fold_totals")
     assert restored.manage("verify_totals").startswith("Clean: ")
@@ -214,11 +220,10 @@ def write_while(clients: list[Client], back_up: Any) -> None:
             one.result()
 
 
-def replayed(site: Site, address: httpx.URL, client: Client) -> str:
+def replayed(site: Site, address: httpx.URL, token: str, kept: Path) -> str:
     """Run the page's script, behind a proxy of its own making; return what it printed."""
-    assert REPLAY
     proxied = {**PROXIED, "Host": site.env["ALLOWED_HOSTS"]}
-    script = site.folder / "replay.py"
-    script.write_text(REPLAY[1].replace("headers={", f"headers={proxied!r} | {{", 1))
-    given = {"EXPENSES_URL": str(address).rstrip("/"), "EXPENSES_TOKEN": client.token}
-    return site.shell(f".venv/bin/python {script} < {client.kept}", **given)
+    (site.folder / "replay.py").write_text(REPLAY.replace("headers={", f"headers={proxied!r} | {{", 1))
+    given = {"EXPENSES_URL": str(address).rstrip("/"), "EXPENSES_TOKEN": token}
+    command = REPLAYING.removeprefix("$ ").replace("sent.jsonl", str(kept))
+    return site.shell(f".venv/bin/{command}", **given)

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from aggregates import registry, steps
+from aggregates.extents import Within
 from aggregates.models import Run
 from aggregates.rebuild import Options
 from tests.integration.aggregates.exactness import assert_exact
@@ -170,6 +171,14 @@ def test_options_are_asked_for_and_kept(admin_client: Client, tickets: None) -> 
     run.refresh_from_db()
     assert (run.drifted, run.corrected) == (1, 0)
     assert "<dt>Option</dt><dd>dry_run</dd>" in shown(admin_client, run)
+
+
+def test_the_part_that_a_command_looked_at_is_told(admin_client: Client, tickets: None) -> None:
+    options = Options(within=Within((), "gate=c"))
+    run = steps.begin(registry.definition(LABEL), Run.Kind.REBUILD, options, using="default", at=timezone.now())
+    assert "<dt>Option</dt><dd>scope: gate=c</dd>" in shown(admin_client, run)
+    text = str(Run._meta.get_field("options").help_text)
+    assert re.findall(r"(\w+)[,.]", text) == list(run.options)
 
 
 def test_totals_that_there_are_not_are_refused(admin_client: Client) -> None:

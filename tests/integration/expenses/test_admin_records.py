@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +26,11 @@ IMAGES = "/admin/expenses/expenseimage/"
 WRITES = "/admin/expenses/expensewrite/"
 AUDIT = "/admin/auditlog/logentry/"
 JANUARY = dt.date(2026, 1, 1)
+# What is refused in a field while January is closed, and why.
+REFUSED = {
+    "spent_on": ("2026-01-15", "2026-01 is closed: .* until it is opened again"),
+    "amount": ("922337203685400.00", "would leave the range .* Enter an amount that is closer to zero"),
+}
 
 
 @pytest.fixture
@@ -38,6 +44,10 @@ def staff(*codenames: str) -> tuple[Client, User]:
     client = Client()
     client.force_login(user)
     return client, user
+
+
+def written() -> list[Any]:
+    return [*Expense.objects.values(), ExpenseWrite.objects.count()]
 
 
 def said(response: Any) -> str:
@@ -80,30 +90,65 @@ def test_to_close_takes_the_permission() -> None:
 
 
 @pytest.mark.django_db(transaction=True)  # a refusal rolls back, also the transaction of a test
-def test_every_page_says_that_a_month_is_closed(admin_client: Client, owner: User, form: dict[str, Any]) -> None:
+def test_every_page_says_that_a_month_is_closed(admin_client: Client, owner: User) -> None:
     travel = Category.objects.create(name="Travel")
     row = expense(owner, category=travel)
     months.close(JANUARY, None, timezone.now())
-    before = [*Expense.objects.values(), ExpenseWrite.objects.count()]
-    given = {**form, "owner": owner.pk, "spent_on": "2026-01-15"}
-    changed = {
-        "form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": row.pk, "form-0-status": "approved", "_save": "x",
-    }  # fmt: skip
+    before = written()
     category = f"/admin/expenses/category/{travel.pk}/delete/"
     for url, data in (
-        (f"{EXPENSES}add/", given),
-        (f"{EXPENSES}{row.pk}/change/", given),
         (f"{EXPENSES}{row.pk}/delete/", {"post": "yes"}),
         (EXPENSES, {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}),
-        (EXPENSES, changed),
         (category, {"post": "yes"}),
     ):
         answer = admin_client.post(url, data, follow=True)
         assert answer.status_code == 200
         assert "Nothing was written. 2026-01 is closed" in said(answer), url
-        assert [*Expense.objects.values(), ExpenseWrite.objects.count()] == before
+        assert written() == before
     assert Category.objects.filter(pk=travel.pk).exists()
     assert_totals_match()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("page", ["add", "change"])
+@pytest.mark.parametrize("field", REFUSED)
+def test_a_form_that_is_refused_comes_back_with_what_was_typed_and_why(
+    admin_client: Client, owner: User, form: dict[str, Any], page: str, field: str
+) -> None:
+    typed, reason = REFUSED[field]
+    expense(owner, amount=Decimal("900.00"), spent_on=dt.date(2026, 2, 1), category_id=form["category"])
+    row = expense(owner, spent_on=dt.date(2026, 2, 1))
+    months.close(JANUARY, None, timezone.now())
+    before = written()
+    given = {**form, "owner": owner.pk, "spent_on": "2026-02-01", "description": "of an hour's work", field: typed}
+    url = f"{EXPENSES}add/" if page == "add" else f"{EXPENSES}{row.pk}/change/"
+    answer = admin_client.post(url, given)
+    assert answer.status_code == 200
+    shown = answer.context["adminform"].form
+    assert list(shown.errors) == [field]
+    assert re.search(f"^Nothing was written. .*{reason}", shown.errors[field][0])
+    assert {name: str(shown[name].value()) for name in given} == {name: str(value) for name, value in given.items()}
+    assert "of an hour&#x27;s work" in answer.content.decode()
+    assert written() == before
+    assert admin_client.post(url, {**given, "spent_on": "2026-02-01", "amount": "1.00"}).status_code == 302
+    assert_totals_match()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_list_that_is_refused_comes_back_with_what_was_typed_and_why(admin_client: Client, owner: User) -> None:
+    row = expense(owner)
+    months.close(JANUARY, None, timezone.now())
+    before = written()
+    changed = {
+        "form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 1, "form-0-id": row.pk, "form-0-status": "approved", "_save": "x",
+    }  # fmt: skip
+    answer = admin_client.post(EXPENSES, changed)
+    assert answer.status_code == 200
+    formset = answer.context["cl"].formset
+    assert "Nothing was written. 2026-01 is closed" in str(formset.non_form_errors())
+    assert "Nothing was written. 2026-01 is closed" in answer.content.decode()
+    assert formset.forms[0]["status"].value() == "approved"
+    assert written() == before
 
 
 def test_the_history_of_an_expense_shows_every_write(admin_client: Client, owner: User) -> None:

@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 
 from aggregates.models import RollupState
 from expenses import admin_base
+from expenses.admin_totals_row import TOO_LARGE
 from expenses.models import Category, Expense, Status
 from tests.integration.expenses.admin_pages import EXPENSES, expense, over
 
@@ -65,6 +66,7 @@ def ledger(owner: Any) -> dict[str, list[str]]:
         "owner__id__exact": [str(one.pk) for one in owners],
         "category__id__exact": [str(one.pk) for one in categories if one],
         "uncategorised": ["yes"],
+        "other_than": ["none", *(f"{one.pk}{rest}" for one in categories if one for rest in ("", ",none"))],
         "currency": ["EUR", "JPY", "USD"],
         "status__exact": list(Status.values),
         "status__in": ["approved,draft,submitted"],
@@ -85,6 +87,30 @@ def test_it_is_what_the_expenses_of_the_list_add_up_to(admin_client: Client, led
         row = response.context["totals_row"]
         assert not row.problem, query
         assert sums(row) == live(response.context["cl"].queryset), query
+
+
+def test_a_sum_past_64_bits_is_exact_and_on_sqlite_not_told_but_why(admin_client: Client, owner: Any) -> None:
+    most = Decimal("922337203685477.00")
+    for month in (1, 2):
+        expense(owner, amount=most, spent_on=dt.date(2026, month, 1))
+    row = asked(admin_client)
+    if connection.vendor == "sqlite":
+        assert (row.sums, row.problem) == ([], TOO_LARGE)
+    else:
+        assert sums(row) == {"EUR": (2, 2 * most)}
+    assert sums(asked(admin_client, month="2026-01")) == {"EUR": (1, most)}
+
+
+def test_all_categories_but_some_are_chosen_by_a_link_and_named(
+    admin_client: Client, ledger: dict[str, list[str]]
+) -> None:
+    taxi = ledger["category__id__exact"][0]
+    response = admin_client.get(f"{EXPENSES}?other_than={taxi},none")
+    assert {one.category.name for one in response.context["cl"].queryset} == {"Hotel"}
+    assert "Other than Taxi, uncategorised" in response.content.decode()
+    assert "other_than" not in admin_client.get(EXPENSES).content.decode()
+    for wrong in ("x", "1,", "9" * 19, "\u0661"):
+        assert admin_client.get(EXPENSES, {"other_than": wrong})["Location"].endswith("?e=1"), wrong
 
 
 def test_it_comes_from_totals_and_no_statement_sums_expenses(

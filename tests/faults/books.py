@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
+from django.core.management.color import no_style
 from django.db import connection, models
 from rest_framework.test import APIClient
 
@@ -73,6 +74,9 @@ class Books:
         for model in ROWS:
             models.QuerySet(model)._raw_delete("default")
         Category.objects.bulk_create([Category(pk=1, name="Travel"), Category(pk=2, name="Food")])
+        with connection.cursor() as cursor:  # the next one gets a key that is free
+            for statement in connection.ops.sequence_reset_sql(no_style(), [Category]):
+                cursor.execute(statement)
         self.expenses = Expense.objects.bulk_create([self.expense(n, category_id=n % 3 or None) for n in range(4)])
         Site.objects.create(pk=1, name="north")
         Item.objects.create(pk=1, name="bolt")
@@ -206,7 +210,8 @@ WRITES = [
     Call("update_movements", lambda b: Movement.objects.update(kind="out", quantity=5)),
     Call("queryset_delete", lambda b: Expense.objects.filter(amount__gt=2).delete()),
     Call("queryset_delete_movements", lambda b: Movement.objects.filter(quantity__gt=1).delete()),
-    Call("cascade", lambda b: Site.objects.filter(pk=1).delete()),
+    # Of a model that is no source: Django opens the transaction.
+    Call("cascade", lambda b: Site.objects.filter(pk=1).delete(), retried=False),
     Call("set_null", lambda b: [row.delete() for row in Category.objects.filter(pk=1)]),
     Call("set_value", lambda b: Carrier.objects.filter(pk=7).delete()),
     Call("import", _imported),

@@ -10,6 +10,8 @@ from typing import Any
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from aggregates import commits
+
 SAVEPOINT = re.compile(r"\s*(SAVEPOINT|ROLLBACK\s+(?:WORK\s+)?TO(?:\s+SAVEPOINT)?)\s+([^\s;]+)", re.IGNORECASE)
 ENDS_THE_TRANSACTION = {(1213,), (1020,)}  # ER_LOCK_DEADLOCK, ER_CHECKREAD
 FIRST_LETTERS = frozenset({"SA", "RO"})  # a quick look before the pattern: every statement passes here
@@ -85,6 +87,12 @@ class TransactionLog:
         connection: Any = self._connection()
         if error.args[:1] in ENDS_THE_TRANSACTION and connection.in_atomic_block:
             connection.needs_rollback = True
+
+    def commit(self) -> None:
+        """Commit, in the place of Django's own method, whoever has begun the transaction; raise CommitInDoubt."""
+        connection: Any = self._connection()
+        with commits.told_if_in_doubt():
+            type(connection)._commit(connection)  # noqa: SLF001 - the method whose place this one takes
 
     def note(self, sql: Any) -> None:
         """Take in a statement that was executed."""

@@ -105,8 +105,7 @@ def write(book: Book, pick: random.Random) -> bool:
     try:
         carry_out(wanted)
     except (DatabaseError, InterfaceError) as error:
-        # In a batch the transaction is Django's own, and tells nobody whether it was the commit that failed.
-        doubt = isinstance(error, CommitInDoubt) or carry_out is saved_in_a_batch
+        doubt = isinstance(error, CommitInDoubt)
         if doubt:
             book.forget(wanted.labels)
         connection.close()

@@ -27,9 +27,22 @@ def outermost(using: str) -> Iterator[None]:
             transaction.on_commit(lambda: committed.append(True), using=using)
             yield
             ended = True
+    except CommitInDoubt:
+        raise
     except Error as error:
         if committed or (ended and leaves_open(error)):
-            raise CommitInDoubt(f"The transaction may be committed or not: {error}") from error
+            raise _in_doubt(error) from error
+        raise
+
+
+@contextmanager
+def told_if_in_doubt() -> Iterator[None]:
+    """Run a COMMIT; raise CommitInDoubt in the place of an error that is no answer of the database's."""
+    try:
+        yield
+    except Error as error:
+        if leaves_open(error):
+            raise _in_doubt(error) from error
         raise
 
 
@@ -44,3 +57,7 @@ def leaves_open(error: Error) -> bool:
         return str(name).startswith("SQLITE_IOERR")  # what the disk holds shows when it is read again
     number = error.args[0] if error.args else None
     return not isinstance(number, int) or number in MYSQL_CLIENT_ERRORS
+
+
+def _in_doubt(error: Error) -> CommitInDoubt:
+    return CommitInDoubt(f"The transaction may be committed or not: {error}")

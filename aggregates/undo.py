@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
+from aggregates import commits
 from aggregates.exceptions import WriteLost
 
 SAVEPOINT = re.compile(r"\s*(SAVEPOINT|ROLLBACK\s+(?:WORK\s+)?TO(?:\s+SAVEPOINT)?)\s+([^\s;]+)", re.IGNORECASE)
@@ -128,14 +129,16 @@ class TransactionLog:
             connection.needs_rollback = True
 
     def commit(self) -> None:
-        """Commit, in the place of Django's own method, unless the server would answer COMMIT with a rollback.
+        """Commit, in the place of Django's own method, whoever has begun the transaction.
 
-        PostgreSQL reports that as a success.
+        Raises WriteLost where the server would answer COMMIT with a rollback, which PostgreSQL reports
+        as a success, and CommitInDoubt where nobody can tell what it did.
         """
         connection: Any = self._connection()
         if not self.ended:
             require_whole(connection)
-        type(connection)._commit(connection)  # noqa: SLF001 - whatever method it is whose place this one takes
+        with commits.told_if_in_doubt():
+            type(connection)._commit(connection)  # noqa: SLF001 - the method whose place this one takes
 
     def note(self, sql: Any) -> None:
         """Take in a statement that was executed."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import Error, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 
+import aggregates
 from aggregates import commits, transactions
 from aggregates.exceptions import CommitInDoubt
 from aggregates.signals import transaction_retried
@@ -32,21 +43,34 @@ def test_a_conflict_after_the_commit_is_not_tried_again() -> None:
     assert_totals_match()
 
 
+def plainly(write: Callable[[], Any]) -> None:
+    """Write as a view of the admin does: the transaction is Django's own."""
+    with transaction.atomic():
+        write()
+
+
+def in_a_batch(write: Callable[[], Any]) -> None:
+    with aggregates.batch():
+        write()
+
+
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("begun", [transactions.run, plainly, in_a_batch])
 @pytest.mark.parametrize("made", [True, False], ids=["made", "not made"])
 def test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again(
-    monkeypatch: pytest.MonkeyPatch, *, made: bool
+    monkeypatch: pytest.MonkeyPatch, begun: Callable[[Callable[[], Any]], Any], *, made: bool
 ) -> None:
-    def cut_off() -> None:
+    def cut_off(itself: Any) -> None:
         if made:
-            commit()
+            commit(itself)
         raise OperationalError("server closed the connection unexpectedly")
 
-    commit = connection._commit
-    monkeypatch.setattr(connection, "_commit", cut_off)
-    with pytest.raises(CommitInDoubt):
-        transactions.run(lambda: Ticket.objects.create(gate="a", price=1))
-    monkeypatch.undo()
+    database = type(connections[DEFAULT_DB_ALIAS])
+    commit = database._commit
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "_commit", cut_off)
+        with pytest.raises(CommitInDoubt):
+            begun(lambda: Ticket.objects.create(gate="a", price=1))
     assert Ticket.objects.count() == made
     assert_totals_match()
 

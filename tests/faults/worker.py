@@ -28,6 +28,7 @@ from tests.faults.book import Book  # noqa: E402
 from tests.faults.journal import Values, Write  # noqa: E402
 
 FEW = 3
+A_MOMENT = 0.05  # seconds between two tries while the database is away
 OWNER = int(sys.argv[3]) if len(sys.argv) > 3 else 0
 
 
@@ -96,23 +97,23 @@ CHANGES: list[Form] = [
 ]
 
 
-def write(book: Book, pick: random.Random) -> None:
-    """Make one write, and tell what came of it."""
+def write(book: Book, pick: random.Random) -> bool:
+    """Make one write, and tell what came of it; return whether it was carried out."""
     choose, carry_out = pick.choice(NEW if len(book.rows) < FEW else NEW + CHANGES)
     wanted = choose(book)
     tell("begun", wanted)
     try:
         carry_out(wanted)
     except (DatabaseError, InterfaceError) as error:
-        # In a batch the transaction is Django's own, and tells nobody whether it was the commit that failed.
-        doubt = isinstance(error, CommitInDoubt) or carry_out is saved_in_a_batch
+        doubt = isinstance(error, CommitInDoubt)
         if doubt:
             book.forget(wanted.labels)
         connection.close()
         tell("left_in_doubt" if doubt else "refused", wanted)
-    else:
-        book.carried_out(wanted)
-        tell("acknowledged", wanted)
+        return False
+    book.carried_out(wanted)
+    tell("acknowledged", wanted)
+    return True
 
 
 def tell(word: str, write: Write) -> None:
@@ -123,8 +124,9 @@ def main() -> None:
     """Write until a line comes in."""
     name, seed, _owner, *categories = sys.argv[1:]
     book = Book(name, int(seed), [int(category) for category in categories])
-    while not select.select([sys.stdin], [], [], 0)[0]:
-        write(book, book.pick)
+    went_well = True
+    while not select.select([sys.stdin], [], [], 0 if went_well else A_MOMENT)[0]:
+        went_well = write(book, book.pick)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import Error, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 
 from aggregates import commits, transactions
 from aggregates.exceptions import CommitInDoubt
@@ -37,13 +46,15 @@ def test_a_conflict_after_the_commit_is_not_tried_again() -> None:
 def test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again(
     monkeypatch: pytest.MonkeyPatch, *, made: bool
 ) -> None:
-    def cut_off() -> None:
+    def cut_off(self: Any) -> None:
         if made:
-            commit()
+            commit(self)
         raise OperationalError("server closed the connection unexpectedly")
 
-    commit = connection._commit
-    monkeypatch.setattr(connection, "_commit", cut_off)
+    # Of the class: the connection's own is the engine's, from its first write on.
+    wrapper: Any = type(connections[DEFAULT_DB_ALIAS])
+    commit = wrapper._commit
+    monkeypatch.setattr(wrapper, "_commit", cut_off)
     with pytest.raises(CommitInDoubt):
         transactions.run(lambda: Ticket.objects.create(gate="a", price=1))
     monkeypatch.undo()

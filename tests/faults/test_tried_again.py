@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 
 from aggregates.exceptions import CommitInDoubt
 from aggregates.signals import transaction_retried
@@ -19,23 +19,24 @@ from tests.testapp.models import Reading
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+WRAPPER: Any = type(connections[DEFAULT_DB_ALIAS])  # whose _commit is Django's; the connection's own is the engine's
 DEADLOCK = (1213, "Deadlock found when trying to get lock; try restarting transaction")
 
 
 @contextmanager
 def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the database refuse one commit, as PostgreSQL does with SERIALIZABLE and SQLite beside a reader."""
-    commit, refused = connection._commit, []
+    commit, refused = WRAPPER._commit, []
 
-    def refuse_once() -> None:
+    def refuse_once(self: Any) -> None:
         if refused:
-            commit()
+            commit(self)
             return
         refused.append(True)
         raise OperationalError(*DEADLOCK)
 
     with monkeypatch.context() as patched:
-        patched.setattr(connection, "_commit", refuse_once)
+        patched.setattr(WRAPPER, "_commit", refuse_once)
         yield
     assert refused
 
@@ -128,15 +129,15 @@ def test_instances_whose_commit_is_in_doubt_can_be_looked_for_and_written_again(
 @contextmanager
 def cut_off(monkeypatch: pytest.MonkeyPatch, *, made: bool) -> Iterator[None]:
     """Let a commit get no answer, whether it is made or not."""
-    commit = connection._commit
+    commit = WRAPPER._commit
 
-    def lose_the_answer() -> None:
+    def lose_the_answer(self: Any) -> None:
         if made:
-            commit()
+            commit(self)
         raise OperationalError("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patched:
-        patched.setattr(connection, "_commit", lose_the_answer)
+        patched.setattr(WRAPPER, "_commit", lose_the_answer)
         yield
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import connections, models, router, transaction
 
-from aggregates import combined, ledger, returning, transactions
+from aggregates import combined, instances, ledger, returning
 from aggregates.exceptions import ReadOnlyTotals
 from aggregates.querysets import TrackedManager
 from aggregates.writes import InstanceSave
-
-T = TypeVar("T")
 
 
 class TotalsQuerySet(models.QuerySet["Totals"]):
@@ -91,7 +88,7 @@ class Tracked(models.Model):
     ) -> None:
         """Save the row and its totals in one transaction; see Django's ``Model.save_base``."""
         using = using or router.db_for_write(self.__class__, instance=self)
-        adding, database, key = self._state.adding, self._state.db, self.pk
+        adding = self._state.adding
 
         def attempt() -> None:
             outer, began = (self._inserts, self._reads_since, self._wrote), ledger.of(using).moment()
@@ -107,15 +104,13 @@ class Tracked(models.Model):
                 super(Tracked, self).save_base(raw, force_insert, force_update, using, update_fields)
             except BaseException as error:
                 self._save_failed(using, began, error)
-                # Nothing was stored, so a later save must not take the instance for stored.
-                self._state.adding, self._state.db, self.pk = adding, database, key
                 raise
             finally:
                 self._inserts, self._reads_since, self._wrote = (
                     outer  # a receiver may have saved the instance within its save
                 )
 
-        transactions.run(attempt, using=using)
+        instances.run(attempt, [self], using=using)
 
     def _save_table(self, *args: Any, **kwargs: Any) -> bool:
         self._wrote = True
@@ -188,21 +183,7 @@ class Tracked(models.Model):
         """Delete the row and take it out of its totals in one transaction."""
         using = using or router.db_for_write(self.__class__, instance=self)
         delete = super().delete
-        return self._deleting(lambda: delete(using=using, keep_parents=keep_parents), using)
-
-    def _deleting(self, operation: Callable[[], T], using: str) -> T:
-        """Run a delete of this instance, whose key Django takes away before the commit: a failure gives it back."""
-        key = self.pk
-
-        def attempt() -> T:
-            self.pk = key
-            return operation()
-
-        try:
-            return transactions.run(attempt, using=using)
-        except BaseException:
-            self.pk = key
-            raise
+        return instances.run(lambda: delete(using=using, keep_parents=keep_parents), [self], using=using)
 
 
 class RollupState(models.Model):

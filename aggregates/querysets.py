@@ -11,7 +11,7 @@ from django.db.models.constants import OnConflict
 from django.db.models.deletion import Collector
 from django.db.models.signals import post_delete, pre_delete
 
-from aggregates import capture, conflicts, historical, ledger, receivers, registry, statements, transactions
+from aggregates import capture, conflicts, historical, instances, ledger, receivers, registry, statements, transactions
 from aggregates.batches import batched
 from aggregates.definitions import Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
@@ -161,10 +161,10 @@ class TrackedQuerySet(models.QuerySet[M]):
             names = [self.model._meta.pk.name if name == "pk" else name for name in unique_fields or ()]
             if not names or not update_fields:
                 return insert([*objs], batch_size, update_conflicts=True, update_fields=update_fields)  # refused there
-            return transactions.run(lambda: self._insert_or_update(objs, names, upsert), using=self.db)
+            return instances.run(lambda: self._insert_or_update(objs, names, upsert), objs, using=self.db)
         if ignore_conflicts:
-            return transactions.run(lambda: self._insert_new(objs, batch_size), using=self.db)
-        return transactions.run(lambda: self._insert_all(objs, batch_size), using=self.db)
+            return instances.run(lambda: self._insert_new(objs, batch_size), objs, using=self.db)
+        return instances.run(lambda: self._insert_all(objs, batch_size), objs, using=self.db)
 
     bulk_create.alters_data = True  # type: ignore[attr-defined]
 

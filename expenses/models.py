@@ -14,6 +14,7 @@ from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import TruncMonth
 from uuid_utils.compat import uuid7
 
+from aggregates import instances
 from aggregates.definitions import Rollup
 from aggregates.fields import FixedDecimalField
 from aggregates.models import Totals, Tracked
@@ -146,7 +147,7 @@ class Expense(Tracked):
                 record.before_one(self)
                 return delete(using=using, keep_parents=keep_parents)
 
-        return self._deleting(operation, using)
+        return instances.run(operation, [self], using=using)
 
 
 class ExpenseTotals(Totals):

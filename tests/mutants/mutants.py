@@ -301,4 +301,13 @@ MUTANTS = (
          "test_a_block_that_swallows_an_error_after_its_write_does_not_end_as_if_it_were_committed",),
         on=("postgresql",),
     ),
+    Mutant(
+        "a write is tried again with the key of its first try",
+        "aggregates/instances.py",
+        "        if attempted:\n",
+        "        if False:\n",
+        ("tests/faults/test_tried_again.py"
+         "::test_a_new_row_that_is_tried_again_takes_no_key_that_another_got_meanwhile",
+         "tests/faults/test_tried_again.py::test_a_delete_whose_commit_is_refused_is_tried_again"),
+    ),
 )  # fmt: skip

@@ -37,12 +37,13 @@ coverage: $(VENV)/test.stamp ## Run the suite and fail where a line or branch of
 bench: $(VENV)/bench.stamp ## Measure what the engine costs and saves; QUICK=1 takes two minutes.
 	@exec $(PY) -m benchmarks.run $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
-check: $(VENV)/check.stamp docs ## Lint, check formatting, types and import contracts, audit dependencies, build the docs.
+check: $(VENV)/check.stamp docs ## Lint, check formatting, types and import contracts, audit dependencies, look for secrets, build the docs.
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports --no-cache
 	$(PY) scripts/audit.py
+	$(PY) scripts/find_secrets.py
 
 # Strict: a link that leads nowhere, or a page that nothing leads to, is an error.
 docs: $(VENV)/docs.stamp ## Build the documentation into build/site; nothing in it is loaded from elsewhere.

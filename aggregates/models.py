@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import connections, models, router, transaction
 
-from aggregates import combined, instances, ledger, returning
+from aggregates import combined, instances, ledger, returning, undo
 from aggregates.exceptions import ReadOnlyTotals
 from aggregates.querysets import TrackedManager
 from aggregates.writes import InstanceSave
@@ -171,7 +171,7 @@ class Tracked(models.Model):
         """Let no row be committed without its total; a save that wrote nothing is just forgotten."""
         if self._wrote:
             transaction.set_rollback(True, using=using)
-            connections[using].rollback_exc = error  # type: ignore[attr-defined]  # the stubs leave it out
+            undo.note_cause(connections[using], error)
         else:
             ledger.of(using).abandon(began)
 

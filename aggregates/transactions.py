@@ -75,7 +75,8 @@ def _attempt(operation: Callable[[], T], using: str) -> T:
         raise
     except (DatabaseError, InterfaceError) as error:
         if connection.closed_in_transaction or undo.follows_another(error):
-            raise undo.lost(connection) from connection.rollback_exc  # type: ignore[attr-defined]
+            lost = undo.lost(connection)
+            raise lost from lost.__cause__
         raise
     undo.require_whole(connection)
     return result

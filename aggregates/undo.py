@@ -6,6 +6,7 @@ import re
 import weakref
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -18,6 +19,7 @@ SAVEPOINT = re.compile(r"\s*(SAVEPOINT|ROLLBACK\s+(?:WORK\s+)?TO(?:\s+SAVEPOINT)
 ENDS_THE_TRANSACTION = {(1213,), (1020,)}  # ER_LOCK_DEADLOCK, ER_CHECKREAD
 IN_ERROR = 3  # PostgreSQL's status of a transaction in which a statement failed: its COMMIT is a ROLLBACK
 AFTER_AN_ERROR = "25P02"  # in_failed_sql_transaction
+_causes: WeakKeyDictionary[BaseDatabaseWrapper, BaseException] = WeakKeyDictionary()
 FIRST_LETTERS = frozenset({"SA", "RO"})  # a quick look before the pattern: every statement passes here
 
 
@@ -36,14 +38,22 @@ def require_whole(connection: BaseDatabaseWrapper) -> None:
         raise lost(connection)
 
 
+def note_cause(connection: BaseDatabaseWrapper, error: BaseException) -> None:
+    """Remember an error as that for which the open transaction can only be rolled back, unless it is of an earlier one.
+
+    Django remembers the last one, which only says that another had come before.
+    """
+    if not follows_another(error):
+        _causes[connection] = error
+
+
 def lost(connection: BaseDatabaseWrapper) -> WriteLost:
     """Return the error that nothing of the open transaction will be stored, with what was swallowed as its cause."""
-    cause: BaseException | None = connection.rollback_exc  # type: ignore[attr-defined]  # the stubs leave it out
     error = WriteLost(
         "An error of the database was swallowed within the transaction, so nothing that it wrote is stored. "
         "Put an atomic() of its own around what may fail, inside the try."
     )
-    error.__cause__ = cause
+    error.__cause__ = _causes.get(connection)
     return error
 
 
@@ -100,7 +110,7 @@ class TransactionLog:
         connection: Any = self._connection()
         self._transaction, self._now = _Transaction(self._committed), 0
         self._savepoints, self._undone = {}, []
-        connection.rollback_exc = None  # that of an earlier transaction
+        _causes.pop(connection, None)  # that of an earlier transaction
         connection.on_commit(self._transaction)
 
     def moment(self) -> int:
@@ -120,9 +130,9 @@ class TransactionLog:
         and what came next would be committed by itself, so nothing more may be.
         """
         connection: Any = self._connection()
-        if not connection.in_atomic_block or follows_another(error):
+        if not connection.in_atomic_block:
             return
-        connection.rollback_exc = error
+        note_cause(connection, error)
         if error.args[:1] in ENDS_THE_TRANSACTION or (
             connection.vendor == "sqlite" and not connection.connection.in_transaction
         ):

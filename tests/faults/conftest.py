@@ -14,6 +14,7 @@ from django.db import connection
 from expenses.models import Category
 from tests import postgres
 from tests.faults.databases import Files, Server, in_use
+from tests.faults.failing import FAILURES, FEWER_FAILURES
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # else a failure is buried under requests
 
@@ -27,6 +28,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         number = ALL_SEEDS if metafunc.config.getoption("full_faults") else SEEDS
         seeds = metafunc.config.getoption("fault_seed") or range(1, number + 1)
         metafunc.parametrize("seed", seeds, ids="seed-{}".format)
+    if "failure" in metafunc.fixturenames:
+        failures = FAILURES if metafunc.config.getoption("full_faults") else FEWER_FAILURES
+        metafunc.parametrize("failure", failures, ids=lambda failure: failure.name.replace(" ", "_"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 COMMIT = "COMMIT"
@@ -44,8 +43,8 @@ FAILURES = [
     Failure("cut before", cut=True),
     Failure("cut after", made=True, cut=True),
 ]
+FEWER_FAILURES = [FAILURES[0], FAILURES[-1]]  # in the reduced form
 CONFLICT = Failure("conflict", conflict=True)
-each_failure = pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name.replace(" ", "_"))
 
 
 def cut() -> None:

@@ -15,7 +15,7 @@ from aggregates.keys import bucket_key
 from aggregates.rebuild import Options, rebuild
 from expenses.models import ExpenseTotals
 from tests.faults.books import REQUESTS, WRITES, Books, Call, assert_exact, seen
-from tests.faults.failing import CONFLICT, Calls, Failure, each_call, each_failure, end_request
+from tests.faults.failing import CONFLICT, Calls, Failure, each_call, end_request
 from tests.integration.api.conftest import assert_problem
 
 pytestmark = [
@@ -39,7 +39,6 @@ def rehearsed(books: Books, write: Call) -> tuple[Any, Any]:
     return before, after
 
 
-@each_failure
 @pytest.mark.parametrize("write", WRITES, ids=lambda write: write.name)
 def test_a_write_is_whole_or_absent_whichever_call_fails(books: Books, write: Call, failure: Failure) -> None:
     before, after = rehearsed(books, write)
@@ -78,7 +77,6 @@ def test_a_write_is_tried_again_whichever_call_meets_a_conflict(books: Books, wr
         assert_exact()
 
 
-@each_failure
 @pytest.mark.parametrize("write", REQUESTS, ids=lambda write: write.name)
 def test_a_request_is_answered_503_or_carried_out_whichever_call_fails(
     books: Books, write: Call, failure: Failure
@@ -135,7 +133,6 @@ def folded() -> None:
         folding.fold(DEFINITION, chunk, using="default")
 
 
-@each_failure
 @pytest.mark.parametrize("from_scratch", [False, True], ids=["rebuild", "rebuild_from_scratch"])
 def test_a_rebuild_of_which_any_call_fails_is_finished_by_the_next(
     books: Books, failure: Failure, *, from_scratch: bool
@@ -154,7 +151,6 @@ def test_a_rebuild_of_which_any_call_fails_is_finished_by_the_next(
         assert_exact()
 
 
-@each_failure
 def test_a_fold_of_which_any_call_fails_changes_no_sum_and_is_finished_by_the_next(
     books: Books, failure: Failure
 ) -> None:

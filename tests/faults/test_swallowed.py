@@ -126,11 +126,12 @@ def test_a_write_returns_only_if_it_is_stored_whatever_its_receiver_swallows(
         assert write(books)
         assert_totals_match()
         return
-    with pytest.raises(WriteLost):
-        write(books)
-    assert list(Expense.objects.order_by("pk").values()) == before
-    assert_totals_match()
-    assert write(books)  # the receiver is called once
+    try:
+        assert write(books)  # tried again, where the engine sees that its transaction is gone
+    except WriteLost:
+        assert list(Expense.objects.order_by("pk").values()) == before
+        assert_totals_match()
+        assert write(books)  # the receiver is called once
     assert_totals_match()
 
 

@@ -13,8 +13,9 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connection
 
 from aggregates.exceptions import CommitInDoubt
 from aggregates.signals import transaction_retried
-from expenses.models import Expense, ExpenseWrite
+from expenses.models import Category, Expense, ExpenseWrite
 from tests.exactness import assert_totals_match
+from tests.integration.api.conftest import CATEGORIES, client_of, permitted
 from tests.testapp.models import Reading
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,6 +140,18 @@ def cut_off(monkeypatch: pytest.MonkeyPatch, *, made: bool) -> Iterator[None]:
     with monkeypatch.context() as patched:
         patched.setattr(WRAPPER, "_commit", lose_the_answer)
         yield
+
+
+def test_a_new_category_that_is_tried_again_takes_no_key_that_another_got_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    editor = client_of(permitted(User.objects.create_user("olga"), "add_category"))
+    with meanwhile(Category(name="Food").save), refusing(monkeypatch):
+        created = editor.post(CATEGORIES, {"name": "Travel"})
+    assert created.status_code == 201
+    found = dict(Category.objects.values_list("name", "pk"))
+    assert found.keys() == {"Food", "Travel"}
+    assert created.json() == {"id": found["Travel"], "name": "Travel"}
 
 
 def expense() -> Expense:

@@ -22,6 +22,7 @@ from django.utils import timezone
 from api.handlers import is_api
 from api.problems import Problem
 
+LONGEST_NAME = AccessAttempt._meta.get_field("username").max_length or 255
 TEXT = "Too many wrong passwords for this account or from this address: wait, then try again."
 
 
@@ -69,6 +70,15 @@ class Attempts(AxesDatabaseHandler):  # type: ignore[misc]  # django-axes has no
             if (found["failures"] or 0) >= limit:
                 until = max(until, found["last"] + get_cool_off(request))
         return max(1, math.ceil((until - now).total_seconds()))
+
+
+def name_of(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str | None:
+    """Return the name under which an attempt is counted: as much of it as can be stored, for forms take any length.
+
+    Names of that length are nobody's, so that one of them stands for all that begin like it.
+    """
+    name = (credentials or {}).get("username") or request.POST.get("username")
+    return name if name is None else str(name)[:LONGEST_NAME]
 
 
 def answer(request: HttpRequest, response: HttpResponse, credentials: Mapping[str, Any] | None) -> HttpResponse:

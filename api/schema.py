@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
+from django.http import HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.request import Request
 
 from api import examples
 from api.authentication import TokenAuthentication
@@ -51,6 +55,23 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
             "name": "Authorization",
             "description": "`Token …` with the token that `/api/v1/auth/login/` returns.",
         }
+
+
+class SchemaView(SpectacularAPIView):
+    """The schema, written once a process: it is the same for everybody, and anybody may ask for it."""
+
+    written: ClassVar[dict[str, HttpResponse]] = {}
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return the schema in the media type that was asked for."""
+        media_type = request.accepted_renderer.media_type
+        if media_type not in self.written:
+            made = self._get_schema_response(request)  # type: ignore[no-untyped-call]  # the library leaves it so
+            self.written[media_type] = self.finalize_response(request, made).render()
+        made = self.written[media_type]
+        named = {name: made[name] for name in ("Content-Type", "Content-Disposition")}
+        return HttpResponse(made.content, headers=named)
 
 
 # Which problems an operation may answer because it takes a header.

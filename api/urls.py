@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
-from api import auth, bulk, categories, expenses, handlers, history, imports, metrics, months, probes, runs, totals
+from api import (
+    auth,
+    bulk,
+    categories,
+    expenses,
+    handlers,
+    history,
+    imports,
+    metrics,
+    months,
+    probes,
+    runs,
+    schema,
+    totals,
+)
 
 v1: list[URLPattern | URLResolver] = [
     path("auth/login/", auth.LoginView.as_view(), name="login"),
@@ -31,7 +45,7 @@ v1: list[URLPattern | URLResolver] = [
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(v1)),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", schema.SchemaView.as_view(), name="schema"),
     path(
         "api/docs/",
         SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="api/docs.html"),

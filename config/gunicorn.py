@@ -9,7 +9,7 @@ from config.workers import logger_class, on_exit, on_starting, post_fork, pre_fo
 bind = os.environ.get("BIND") or "127.0.0.1:8000"
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 threads = int(os.environ.get("THREADS") or 4)
-worker_class = "gthread"
+worker_class = "config.workers.PatientWorker"  # gthread, with a limit to waiting for clients
 # A worker that has not been heard of for so long is started anew. Requests end sooner: config/databases.py.
 timeout = 60
 # How long requests may go on for after a stop. The unit of systemd waits for longer.

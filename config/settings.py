@@ -171,6 +171,7 @@ AXES_HANDLER = "api.lockout.Attempts"
 AXES_FAILURE_LIMIT = whole("LOGIN_ATTEMPTS", 10, least=1) + 1
 AXES_COOLOFF_TIME = timedelta(minutes=whole("LOGIN_MINUTES", 15, least=1))
 AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+AXES_USERNAME_CALLABLE = "api.lockout.name_of"
 AXES_LOCKOUT_CALLABLE = "api.lockout.answer"
 AXES_CLIENT_IP_CALLABLE = "api.clients.address_of"
 AXES_RESET_ON_SUCCESS = True

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import struct
 import tempfile
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 from prometheus_client import values
 
 from config import logs
+from config.environment import whole
 
+CLIENT_SECONDS = whole("CLIENT_SECONDS", 30, least=1)
+"""After how long a client is given up that sends nothing of what it has begun to send, or takes nothing."""
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _made: list[str] = []
 
@@ -44,6 +50,18 @@ class LineLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 logger_class = LineLogger
+
+
+class PatientWorker(ThreadWorker):  # type: ignore[misc]  # as above
+    """Waits for a client, though not for ever: each that stops in the middle of a request would keep a thread."""
+
+    def handle(self, conn: Any) -> Any:
+        """Handle a request on a connection."""
+        # Of the socket itself: gunicorn sets the timeouts that Python has, and has none in a thread.
+        limit = struct.pack("ll", CLIENT_SECONDS, 0)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            conn.sock.setsockopt(socket.SOL_SOCKET, option, limit)
+        return super().handle(conn)
 
 
 def on_starting(server: Any) -> None:

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     found = Found(options.clients, options.seconds, options.rows)
+    busy = round(os.getloadavg()[0], 1)
     with postgres.server(postgres.DURABLE) as url, tempfile.TemporaryDirectory(prefix="load-") as folder:
         environment = service.settings(url, Path(folder))
         os.environ.clear()
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         django.setup()
         logging.disable(logging.INFO)  # a line a request is the service's to write
         measure(found, options, Path(folder))
+    found.environment["load average before"] = busy  # of other work on the machine
     RESULT.write_text(json.dumps(vars(found), indent=2) + "\n")
     if not found.failures and (options.seconds, options.clients, options.rows) == FULL:
         PAGE.write_text(figures.within(PAGE.read_text(), figures.section(found)))

@@ -23,7 +23,7 @@ SMALL = ("--clients=4", "--rows=1200", "--only")
 def load(*options: str) -> tuple[str, int]:
     ran = subprocess.run(
         [sys.executable, "-m", "benchmarks.load.run", *SMALL, *options],
-        cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=PATIENCE * 2, check=False,
     )  # fmt: skip
     return ran.stdout + ran.stderr, ran.returncode
 

@@ -139,6 +139,17 @@ def test_wrong_passwords_in_the_admin_count_as_well(owner: User) -> None:
     assert_problem(attempt(), 429)
 
 
+@pytest.mark.parametrize("page", ["/login/", "/admin/login/"])
+def test_a_name_of_any_length_is_wrong_and_counts(owner: User, page: str) -> None:
+    for length in (151, 255, 256, 100_000):
+        guess = {"username": "u" * length, "password": "wrong"}
+        assert [Client().post(page, guess).status_code for _ in range(2)] == [200, 200]
+    assert sum(AccessAttempt.objects.values_list("failures_since_start", flat=True)) == 8
+    for _ in range(ALLOWED - 8):
+        assert_problem(attempt(address="127.0.0.1"), 401)
+    assert_problem(attempt(address="127.0.0.1"), 429)
+
+
 def test_clients_whose_address_is_unknown_do_not_lock_out_each_other(owner: User) -> None:
     for i in range(ALLOWED + 1):
         assert_problem(attempt(name=f"guess-{i}", address=""), 401)

@@ -9,10 +9,12 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, connection
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
 
 from aggregates.exceptions import ConcurrentInsert, TotalOutOfRange
 from api import expense_writes, urls
+from api.schema import SchemaView
 from tests.integration.api.conftest import EXPENSES, assert_problem
 
 
@@ -26,6 +28,22 @@ def test_the_schema_has_every_path_of_the_api(db: None) -> None:
     paths = (str(route.pattern).replace("<str:month>", "{month}") for route in urls.v1)
     routes = {f"/api/v1/{path}".replace("<int:pk>", "{id}").replace("<uuid:id>", "{id}") for path in paths}
     assert set(schema["paths"]) == routes
+
+
+def test_the_schema_is_written_once_for_everybody(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SchemaView, "written", {})
+    asked = ["", "?format=json", "?format=json&lang=de", "?version=2", ""]
+    first = [Client().get(f"/api/schema/{query}") for query in asked]
+    assert [answer.content for answer in first[2:]] == [first[1].content, first[0].content, first[0].content]
+
+    def again(*arguments: Any, **more: Any) -> None:
+        pytest.fail("It is written again.")
+
+    monkeypatch.setattr(SchemaGenerator, "get_schema", again)
+    for query, before in zip(asked, first, strict=True):
+        answer = Client().get(f"/api/schema/{query}")
+        assert answer.content == before.content
+        assert answer["Content-Type"] == before["Content-Type"]
 
 
 def test_schema_and_docs_are_public_and_load_nothing_from_elsewhere(db: None) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -123,7 +124,7 @@ def cluster(settings: Mapping[str, Any] = NOT_DURABLE) -> Iterator[Cluster]:
     # Not TMPDIR: the unprivileged user must reach it, and a socket's path must be short.
     home = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
     account = _Account.choose(home)
-    try:
+    with _stopped_if_left_behind(home):
         account.own(home)
         binaries = _usable(installed(), account)
         _initialise(binaries, account)
@@ -133,8 +134,18 @@ def cluster(settings: Mapping[str, Any] = NOT_DURABLE) -> Iterator[Cluster]:
             yield made
         finally:
             made.stop()
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _stopped_if_left_behind(home: Path) -> Iterator[None]:
+    """Remove a server's files in the end; stop it, too, where this process ends without doing so."""
+    # In a session of its own: Ctrl-C is for those who are to stop their servers themselves.
+    guard = [sys.executable, str(Path(__file__).with_name("left_behind.py")), str(home)]
+    with subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True):
+        try:
+            yield
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager

@@ -65,13 +65,14 @@ def kill(*numbers: int) -> None:
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
     deadline = time.monotonic() + STOP_SECONDS
-    while any(map(_runs, numbers)):
+    while any(map(runs, numbers)):
         if time.monotonic() > deadline:
             raise TimeoutError(f"Not all of {numbers} have ended.")
         time.sleep(0.005)  # a pause between two looks
 
 
-def _runs(number: int) -> bool:
+def runs(number: int) -> bool:
+    """Return whether a process runs, as Linux knows it; one that has ended and was not asked how does not."""
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != GONE
     except OSError:

@@ -207,17 +207,26 @@ CASES: dict[str, dict[str, tuple[str, Any]]] = {
         "logs are JSON, one line an event": ("test_operations.test_every_line_is_json_with_id_user_and_status", ANY),
         "logs are escaped": ("test_operations.test_nothing_that_a_client_sends_makes_a_line_of_its_own", ANY),
         "logs without secrets": ("test_operations.test_no_secret_is_logged", ANY),
+        "a dependency audit and a search for secrets in make check": (
+            "test_find_secrets.test_the_check_of_the_project_runs_it",
+            ANY,
+        ),
         "a dependency audit": ("test_audit.test_what_is_vulnerable_is_named_with_what_mends_it", ANY),
     },
     "Exports": {
         **{f"a cell that starts with {start!r}": (FORMULA, start) for start in ("=", "+", "-", "@", "\t", "\r")},
         "amounts stay numbers": (FORMULA, "-"),
         "<script> as a category name": ("test_categories.test_markup_in_a_name_is_text", ANY),
+        "text in the file of a list": ("test_admin_export.test_text_is_no_formula_and_amounts_are_numbers", ANY),
+        "<script> on the dashboard": ("test_dashboard_pages.test_markup_is_text_on_every_page", ANY),
         "<script> in the admin": ("test_markup.test_markup_is_text_on_every_page_of_the_admin", ANY),
     },
 }
 PACKAGES = {
     "test_markup": "tests.integration.expenses",
+    "test_admin_export": "tests.integration.expenses",
+    "test_dashboard_pages": "tests.integration.expenses",
+    "test_find_secrets": "tests.unit.scripts",
     "test_deployment": "tests.functional",
     "test_operations": "tests.functional",
     "test_production": "tests.unit.config",

@@ -219,3 +219,5 @@ WRITES = [
 ]
 if connection.vendor == "mysql":
     WRITES = [write for write in WRITES if write.name != "bulk_create_updating"]
+BRIEFLY = {"save_new", "save", "bulk_create", "update", "queryset_delete", "POST_with_key", "PATCH", "bulk_with_key"}
+"""The writes of which every call fails in the reduced form: one of each way."""

@@ -13,6 +13,7 @@ from django.db import connection
 
 from expenses.models import Category
 from tests import postgres
+from tests.faults.books import BRIEFLY, Call
 from tests.faults.databases import Files, Server, in_use
 from tests.faults.failing import FAILURES, FEWER_FAILURES
 
@@ -33,12 +34,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("failure", failures, ids=lambda failure: failure.name.replace(" ", "_"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip all of it where it is not shown."""
-    if connection.vendor == "mysql":
-        for item in items:
-            if HERE in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason="faults are shown on PostgreSQL and SQLite"))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip all of it where it is not shown, and what takes long in the reduced form."""
+    for item in items:
+        if HERE not in item.path.parents:
+            continue
+        if connection.vendor == "mysql":
+            item.add_marker(pytest.mark.skip(reason="faults are shown on PostgreSQL and SQLite"))
+        elif not config.getoption("full_faults") and _takes_long(item):
+            item.add_marker(pytest.mark.skip(reason="shown by make test-faults"))
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    """Return whether a test fails every call of a write that has others like it."""
+    write = (
+        item.callspec.params.get("write") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    )
+    return isinstance(write, Call) and write.name not in BRIEFLY
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ READ = {
     ("how-to/your-own-models.md", "python -m pip install"): INSTALL,
     ("how-to/deploy.md", "$ git clone …"): MACHINE,
     ("how-to/deploy.md", "$ systemctl enable"): MACHINE,
-    ("how-to/deploy.md", "location / {"): "nginx is not there; what it sends is sent to the service",
+    ("how-to/deploy.md", "proxy_set_header Host"): "nginx is not there; what it sends is sent to the service",
     ("how-to/monitor.md", "# systemctl daemon-reload"): MACHINE,
     ("how-to/monitor.md", "scrape_configs:"): "Prometheus is not there; what it reads is read",
     ("how-to/mariadb.md", "$ apt-get install"): "it changes the machine; tests/mariadb.py installs the same driver",

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, InterfaceError, connection, models
-from django.db.models import F
+from django.db.models import F, Value
 from django.utils import timezone
 
 from aggregates import chunks, folding, registry
+from aggregates.fields import FixedDecimalField
 from aggregates.keys import bucket_key
 from aggregates.rebuild import Options, rebuild
 from expenses.models import ExpenseTotals
@@ -110,7 +111,7 @@ DEFINITION = registry.definition(ExpenseTotals)
 def spoilt() -> None:
     """Make totals wrong: amounts, rows lost, rows that name another bucket."""
     rows: Any = models.QuerySet(ExpenseTotals)
-    rows.filter(rollup="day").update(amount=F("amount") + 1)
+    rows.filter(rollup="day").update(amount=F("amount") + Value(1, output_field=FixedDecimalField()))
     rows.filter(rollup="month", category=1)._raw_delete("default")
     rows.filter(rollup="month", category=2).update(currency="USD")
 

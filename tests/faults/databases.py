@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connection, connections
 
@@ -25,14 +26,18 @@ _number = count()
 @contextmanager
 def in_use(**settings: Any) -> Iterator[None]:
     """Let Django, commands and services use the database with these settings in the place of the run's own."""
-    connection.close()
     usual = dict(connection.settings_dict)
-    connection.settings_dict.update(settings)
+    _turn_to(settings)
     try:
         yield
     finally:
-        connection.close()
-        connection.settings_dict.update(usual)
+        _turn_to(usual)
+
+
+def _turn_to(settings: Mapping[str, Any]) -> None:
+    connection.close()
+    connection.settings_dict.update(settings)
+    ContentType.objects.clear_cache()  # the other database has other ids
 
 
 def prepare() -> None:

@@ -272,14 +272,11 @@ EDGES = [
 
 @contextmanager
 def living_in(zone: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Move this process and its sessions of the database to another time zone."""
+    """Move this process to another time zone; its sessions of the database are kept in UTC by Django."""
     with monkeypatch.context() as patch, timezone.override(zone):
         patch.setitem(os.environ, "TZ", zone)
         time.tzset()
         connection.close()
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('TimeZone', %s, false)", [zone])
         yield
     time.tzset()
     connection.close()

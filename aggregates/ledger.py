@@ -39,8 +39,7 @@ class Ledger:
         self._queued: dict[Scope, list[models.Model]] = {}
         # In front: on leaving, Django's execute_wrapper() takes off the last one, whose ever it is.
         connection.execute_wrappers.insert(0, self._before_statement)
-        # Django has no hook before the commit.
-        connection._commit = self._log.commit  # type: ignore[attr-defined]  # noqa: SLF001
+        connection._commit = self._log.commit  # type: ignore[attr-defined]  # noqa: SLF001 - there is no hook for it
 
     def _committed(self) -> None:
         self.applier.tell()

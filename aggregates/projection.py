@@ -89,8 +89,7 @@ def adding(definition: Definition, using: str, changes: str, number: int, *, sum
 
 
 def _key(definition: Definition) -> models.Field[Any, Any]:
-    pk: Any = definition.totals._meta.pk
-    return pk  # type: ignore[no-any-return]
+    return next(field for field in definition.totals._meta.concrete_fields if field.primary_key)
 
 
 def _others(definition: Definition) -> list[models.Field[Any, Any]]:

@@ -18,10 +18,10 @@ class _ReadableType:
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
         try:
-            super()._set_content_type_params(meta)  # type: ignore[misc]
+            super()._set_content_type_params(meta)  # type: ignore[misc]  # of the class it is mixed into
         except ValueError:
             meta[CONTENT_TYPE] = ""
-            super()._set_content_type_params(meta)  # type: ignore[misc]
+            super()._set_content_type_params(meta)  # type: ignore[misc]  # of the class it is mixed into
 
 
 class ReadableWSGIRequest(_ReadableType, WSGIRequest):

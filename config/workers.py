@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import struct
 import tempfile
 from itertools import count
 from pathlib import Path
+from socket import SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -59,8 +59,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # as above
         """Handle a request on a connection."""
         # Of the socket itself: gunicorn sets the timeouts that Python has, and has none in a thread.
         limit = struct.pack("ll", CLIENT_SECONDS, 0)
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            conn.sock.setsockopt(socket.SOL_SOCKET, option, limit)
+        for option in (SO_RCVTIMEO, SO_SNDTIMEO):
+            conn.sock.setsockopt(SOL_SOCKET, option, limit)
         return super().handle(conn)
 
 

@@ -32,7 +32,7 @@ NEVER = {
     "aiohttp", "asyncio", "ftplib", "http", "httpx", "marshal", "pickle", "requests", "shelve", "smtplib", "socket",
     "subprocess", "telnetlib", "urllib3", "xml", "xmlrpc", "yaml",
 }  # fmt: skip
-HARMLESS = {"http.HTTPStatus"}
+HARMLESS = {"http.HTTPStatus", "socket.SO_RCVTIMEO", "socket.SO_SNDTIMEO", "socket.SOL_SOCKET"}  # numbers
 FOUND_ON_CALL = {"eval", "exec", "compile", "__import__"}
 
 

@@ -152,11 +152,10 @@ def condition(totals: type[Totals], source: type[models.Model], where: Q) -> Q:
 
 
 def time_zones(expressions: list[Any]) -> frozenset[str]:
-    """Return the names of the time zones in which the expressions take dates and times."""
+    """Return the names of the time zones in which the expressions take dates and times: none without USE_TZ."""
     parts = (part for expression in expressions for part in references.parts(expression))
-    return frozenset(
-        str(part.get_tzname()) for part in parts if isinstance(part, TimezoneMixin) and part.tzinfo is not None
-    )
+    names = (part.get_tzname() for part in parts if isinstance(part, TimezoneMixin) and part.tzinfo is not None)
+    return frozenset(name for name in names if name is not None)
 
 
 def _resolved(totals: type[Totals], source: type[models.Model], name: str, expression: Any) -> Any:

@@ -45,7 +45,11 @@ def over(model: type[Model], captured: CaptureQueriesContext) -> list[str]:
 
 
 def listed(client: Client, url: str) -> set[str]:
-    """Return the keys of the expenses that a list shows."""
+    """Return the keys of the expenses that a list shows on all its pages."""
     response = client.get(url)
     assert response.status_code == 200, response.headers
-    return set(re.findall(rf"{EXPENSES}([0-9a-f-]{{36}})/change/", response.content.decode()))
+    found = set(re.findall(rf"{EXPENSES}([0-9a-f-]{{36}})/change/", response.content.decode()))
+    shown = response.context["cl"]
+    if shown.page_num < shown.paginator.num_pages:
+        found |= listed(client, EXPENSES + shown.get_query_string({"p": shown.page_num + 1}))
+    return found

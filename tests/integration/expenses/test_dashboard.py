@@ -45,7 +45,7 @@ def many(owner: User) -> list[Expense]:
             spent_on=rng.choice(DAYS),
             status=rng.choice(Status.values),
         )
-        for _ in range(80)
+        for _ in range(120)
     )
 
 

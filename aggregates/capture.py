@@ -18,7 +18,7 @@ from django.db import connections, models
 from django.db.models import sql
 from django.db.models.expressions import RawSQL
 
-from aggregates import deltas, images, projection, returning, slots
+from aggregates import deltas, images, projection, returning, single, slots
 from aggregates.definitions import Definition, Scope
 from aggregates.projection import Names
 from aggregates.single import Values
@@ -50,17 +50,16 @@ class _Statement:
 
 
 def applies(scopes: Sequence[Scope], queryset: models.QuerySet[Any]) -> bool:
-    """Return whether the write of a queryset's rows can be captured: one table, one declaration, a plain filter."""
-    (scope, *others) = scopes
-    model = scope.model._meta
-    return (
-        connections[queryset.db].vendor == "postgresql"
-        and not others
-        and scope.stands_alone
-        and not model.parents
-        and queryset.model._meta.concrete_model is model.concrete_model
-        and images.is_plain(queryset)
-    )
+    """Return whether the write of a queryset's rows can be captured: rows of one kind, by a plain filter."""
+    return applies_to(scopes, queryset.model, queryset.db) and images.is_plain(queryset)
+
+
+def applies_to(scopes: Sequence[Scope], model: type[models.Model], using: str) -> bool:
+    """Return whether writes of a model's rows can be captured: of one table, with one declaration."""
+    if connections[using].vendor != "postgresql" or len(scopes) != 1:
+        return False
+    own = scopes[0].model._meta
+    return scopes[0].stands_alone and not own.parents and model._meta.concrete_model is own.concrete_model
 
 
 def update(scope: Scope, queryset: models.QuerySet[Any], values: dict[str, Any], *, adding: bool) -> Captured:
@@ -76,21 +75,22 @@ def update(scope: Scope, queryset: models.QuerySet[Any], values: dict[str, Any],
 
 def delete(scope: Scope, queryset: models.QuerySet[Any], *, adding: bool) -> Captured:
     """Delete the rows that a queryset selects; ``adding`` also applies the delta, where the server can."""
-    definition, using = scope.definition, queryset.db
     query: Any = queryset.query.chain(sql.DeleteQuery)
     try:
-        text, params = query.get_compiler(using=using).as_sql()
+        text, params = query.get_compiler(using=queryset.db).as_sql()
     except EmptyResultSet:
         return Captured(0)
-    gone = images.returned(definition, using)
-    names = Names(definition)
-    statement = _Statement(
-        f"gone ({names.all}) AS ({text} RETURNING {gone.sql}), "  # noqa: S608 - names of ours
-        f"changes ({names.changes}) AS (SELECT {names.dims}, {names.sums('-')} FROM gone GROUP BY {names.dims})",
-        params,
-        "gone",
-    )
-    return _run(definition, using, statement, adding=adding)
+    gone = _gone(scope.definition, queryset.db, text, params)
+    return _run(scope.definition, queryset.db, gone, adding=adding)
+
+
+def delete_row(scope: Scope, using: str, key: Any, *, adding: bool) -> Captured:
+    """Delete the row with that key, as above."""
+    pk: Any = scope.model._meta.pk
+    table, column = single.quoted(using, scope.model._meta.db_table), single.quoted(using, pk.column)
+    text = f"DELETE FROM {table} WHERE {table}.{column} = %s"  # noqa: S608 - names of ours
+    gone = _gone(scope.definition, using, text, [pk.get_db_prep_value(key, connections[using])], is_one=True)
+    return _run(scope.definition, using, gone, adding=adding)
 
 
 def can_take(scope: Scope, using: str) -> bool:
@@ -111,6 +111,22 @@ def take(scope: Scope, using: str, keys: Collection[Any]) -> Captured:
         is_one=len(keys) == 1,
     )
     return _apply(definition, using, statement)
+
+
+def _gone(
+    definition: Definition, using: str, delete: str, params: Sequence[Any], *, is_one: bool = False
+) -> _Statement:
+    """Return a delete that tells what the rows were."""
+    row, names = images.returned(definition, using), Names(definition)
+    taken = names.taken if is_one else f"{names.dims}, {names.sums('-')}"
+    grouped = "" if is_one else f" GROUP BY {names.dims}"
+    return _Statement(
+        f"gone ({names.all}) AS ({delete} RETURNING {row.sql}), "  # noqa: S608 - names of ours
+        f"changes ({names.changes}) AS (SELECT {taken} FROM gone{grouped})",
+        params,
+        "gone",
+        is_one=is_one,
+    )
 
 
 def _returning_old(definition: Definition, queryset: models.QuerySet[Any], values: dict[str, Any]) -> _Statement:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import connections, models, router, transaction
 
-from aggregates import combined, instances, ledger, returning, undo
+from aggregates import capture, collecting, combined, instances, ledger, registry, returning, undo
+from aggregates.definitions import Scope
 from aggregates.exceptions import ReadOnlyTotals
 from aggregates.querysets import TrackedManager
 from aggregates.writes import InstanceSave
@@ -180,10 +183,29 @@ class Tracked(models.Model):
         using: str | None = None,
         keep_parents: bool = False,  # noqa: FBT001, FBT002 - Django's signature
     ) -> tuple[int, dict[str, int]]:
-        """Delete the row and take it out of its totals in one transaction."""
+        """Delete the row and take it out of its totals in one transaction.
+
+        Where nothing else needs to see it (no receiver of the host's, no cascade), one statement does both.
+        """
         using = using or router.db_for_write(self.__class__, instance=self)
-        delete = super().delete
-        return instances.run(lambda: delete(using=using, keep_parents=keep_parents), [self], using=using)
+        delete: Callable[[], tuple[int, dict[str, int]]] = partial(
+            super().delete, using=using, keep_parents=keep_parents
+        )
+        scopes = registry.watching(type(self))
+        if (
+            self.pk is not None
+            and capture.applies_to(scopes, type(self), using)
+            and collecting.is_by_itself(self, using)
+        ):
+            delete = partial(self._delete_row, scopes[0], using)
+        return instances.run(delete, [self], using=using)
+
+    def _delete_row(self, scope: Scope, using: str) -> tuple[int, dict[str, int]]:
+        count = ledger.of(using).capturing(
+            scope, lambda adding: capture.delete_row(scope, using, self.pk, adding=adding)
+        )
+        self.pk = None  # as Django does
+        return count, {self._meta.label: count} if count else {}
 
 
 class RollupState(models.Model):

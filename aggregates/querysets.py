@@ -8,10 +8,8 @@ from typing import Any, TypeVar, cast
 from django.db import connections, models, transaction
 from django.db.models import sql
 from django.db.models.constants import OnConflict
-from django.db.models.deletion import Collector
-from django.db.models.signals import post_delete, pre_delete
 
-from aggregates import capture, conflicts, historical, instances, ledger, receivers, registry, statements, transactions
+from aggregates import capture, collecting, conflicts, historical, instances, ledger, registry, statements, transactions
 from aggregates.batches import batched
 from aggregates.definitions import Scope
 from aggregates.exceptions import ConcurrentInsert, UntrackedWrite
@@ -104,7 +102,7 @@ class TrackedQuerySet(models.QuerySet[M]):
         rows.query.select_for_update = False
         rows.query.select_related = False
         rows.query.clear_ordering(force=True)
-        if not _ForeignReceiversOnly(using=rows.db).can_fast_delete(rows):
+        if not collecting.is_by_itself(rows, rows.db):
             delete = super().delete
             return transactions.run(delete, using=rows.db)
         self._result_cache = None
@@ -242,18 +240,6 @@ class TrackedQuerySet(models.QuerySet[M]):
         for batch in batched(objs, min(batch_size or limit, limit)):
             cast("set[Any]", self._inserted).update(conflicts.insert_returning_keys(self.model, self.db, batch, fields))
         return []
-
-
-class _ForeignReceiversOnly(Collector):
-    """Django's collector, asked what it would do if this engine listened to nothing."""
-
-    def _has_signal_listeners(self, model: type[models.Model]) -> bool:
-        return any(
-            not receivers.is_own(receiver)
-            for signal in (pre_delete, post_delete)
-            for group in signal._live_receivers(model)  # noqa: SLF001 - the same as has_listeners() asks
-            for receiver in group
-        )
 
 
 class TrackedManager(models.Manager.from_queryset(TrackedQuerySet)):  # type: ignore[misc]

@@ -237,6 +237,31 @@ def test_an_expense_deleted_while_another_saves_it_is_not_counted_on(owner):
     assert Expense.objects.get().amount == Decimal(99)
 
 
+@pytest.mark.guarantee("a save racing a delete of its row", "exact")
+@pytest.mark.row_locks
+@pytest.mark.parametrize("status", ["submitted", "draft"])
+def test_a_delete_waits_for_a_save_and_takes_out_what_it_stored(owner, status):
+    expense = make(owner)
+    saved = Gate()
+
+    def save():
+        mine = Expense.objects.get(pk=expense.pk)
+        with transaction.atomic():
+            mine.amount, mine.status = Decimal(99), status
+            mine.save()
+            saved.wait_here()
+
+    def delete():
+        mine = Expense.objects.get(pk=expense.pk)
+        saved.wait_until_reached()
+        saved.open_when_somebody_waits_for_a_lock()
+        assert mine.delete() == (1, {"expenses.Expense": 1})
+
+    together(save, delete)
+    assert_totals_match()
+    assert not Expense.objects.exists()
+
+
 @pytest.mark.guarantee("several writes in one transaction, in opposite orders", "exact")
 def test_writes_in_opposite_orders_in_one_transaction_are_tried_again_or_netted(owner, buckets):
     expenses = [make(owner, category=bucket) for bucket in buckets for _ in range(2)]

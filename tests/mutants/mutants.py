@@ -209,6 +209,14 @@ MUTANTS = (
         on=("postgresql",),
     ),
     Mutant(
+        "a row that goes by itself is added to its totals instead of taken out",
+        "aggregates/capture.py",
+        "taken = names.taken if is_one",
+        "taken = names.changes if is_one",
+        (f"{WRITERS}::test_a_delete_waits_for_a_save_and_takes_out_what_it_stored",),
+        on=("postgresql",),
+    ),
+    Mutant(
         "a set write forgets what its rows contributed before",
         "aggregates/projection.py",
         "f\"{sign}SUM({name})\"",

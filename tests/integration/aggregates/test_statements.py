@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from django.db import connection, models
-from django.db.models import F, Value
+from django.db.models import F, Value, signals
 from django.db.models.functions import Lower
+from django.db.models.signals import ModelSignal
 from django.test.utils import CaptureQueriesContext
 
 import aggregates
@@ -98,6 +99,34 @@ def test_a_change_costs_a_locked_read_a_read_and_one_upsert() -> None:
         assert verbs(ran) == ["WITH", "INSERT"]
     else:  # the update tells what the row was, and takes it where it belongs
         assert verbs(ran) == ["WITH"]
+    assert_exact()
+
+
+def test_a_row_that_nothing_else_sees_goes_out_of_its_totals_as_it_goes() -> None:
+    parcel = Parcel.everything.create(width=3)
+    ran = statements(parcel.delete)
+    assert verbs(ran) == (["WITH"] if READS_AS_IT_WRITES else ["SELECT", "DELETE", "INSERT"])
+    assert parcel.pk is None
+    assert_exact()
+
+
+@pytest.mark.parametrize("signal", [signals.pre_delete, signals.post_delete], ids=["before", "after"])
+@pytest.mark.parametrize("sender", [Parcel, None], ids=["of its model", "of any model"])
+def test_a_row_that_a_receiver_sees_go_is_read_before_it_goes(signal: ModelSignal, sender: type[Parcel] | None) -> None:
+    seen: list[Any] = []
+
+    def receive(instance: Any, **_signal: Any) -> None:
+        seen.append(instance.pk)
+
+    parcel = Parcel.everything.create(width=3)
+    key = parcel.pk
+    signal.connect(receive, sender=sender)
+    try:
+        ran = statements(parcel.delete)
+    finally:
+        signal.disconnect(receive, sender=sender)
+    assert seen == [key]
+    assert verbs(ran) == (["WITH", "DELETE"] if READS_AS_IT_WRITES else ["SELECT", "DELETE", "INSERT"])
     assert_exact()
 
 

@@ -184,9 +184,9 @@ def _run(definition: Definition, using: str, statement: _Statement, *, adding: b
 def _apply(definition: Definition, using: str, statement: _Statement) -> Captured:
     """Run a write that applies its delta in the server."""
     told, number = projection.is_listened_to(definition), slots.number(definition, connections[using])
-    added = projection.adding(definition, using, "changes", number, summed=not statement.is_one, told=told)
+    add = projection.adding(definition, using, "changes", number, summed=not statement.is_one, told=told)
     answer = f"(SELECT COUNT(*) FROM {statement.rows}), {projection.keys_written(told=told)}"  # noqa: S608 - names of ours
-    text = f"WITH {statement.text}, {added} SELECT {answer}"
+    text = f"WITH {statement.text}, added AS ({add}) SELECT {answer}"
     rows, written = projection.executed(text, statement.params, statement.values, definition, using)
     return Captured(rows, None, written or ())
 

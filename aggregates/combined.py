@@ -46,7 +46,7 @@ def insert(
     told, number = projection.is_listened_to(definition), slots.number(definition, connections[using])
     row = model, tuple([field.column for field, _value in values]), tuple([field.column for field in asked])
     text = _inserting(definition, row, using, number, told=told)
-    *given, keys = projection.executed(text, single.prepared(values, using), values, definition, using)
+    *given, keys = projection.executed(text, single.prepared(values, using), values, definition, using) or [None]
     return single.converted(given, asked, using), keys or ()
 
 
@@ -70,17 +70,19 @@ def _inserting(definition: Definition, row: Row, using: str, number: int, *, tol
     answer = ", ".join([*(single.quoted(using, column) for column in asked), after.sql])
     insert = f"{single.inserting(model, using, columns)} RETURNING {answer}"
     given = "".join(f"a{n}, " for n in range(len(asked)))
-    added = projection.adding(definition, using, "after", number, summed=False, told=told)
-    names, keys = f"{given}{projection.Names(definition).all}", projection.keys_written(told=told)
-    return f"WITH after ({names}) AS ({insert}), {added} SELECT {given}{keys} FROM after"  # noqa: S608 - names of ours
+    add = projection.adding(definition, using, "after", number, summed=False, told=told)
+    written = f"WITH after ({given}{projection.Names(definition).all}) AS ({insert})"
+    if not asked and not told:
+        return f"{written} {add}"  # nothing to answer
+    return f"{written}, added AS ({add}) SELECT {given}{projection.keys_written(told=told)} FROM after"  # noqa: S608 - names of ours
 
 
 @lru_cache(TEXTS_KEPT)
 def _updating(definition: Definition, update: str, using: str, number: int, *, told: bool) -> str:
     old, new = projection.Names(definition, "old_"), projection.Names(definition)
-    added = projection.adding(definition, using, "changes", number, summed=True, told=told)
+    add = projection.adding(definition, using, "changes", number, summed=True, told=told)
     return (
         f"WITH written ({old.all}, {new.all}) AS ({update}), changes ({new.changes}) AS "  # noqa: S608 - as above
-        f"(SELECT {old.taken} FROM written UNION ALL SELECT {new.changes} FROM written), {added} "
+        f"(SELECT {old.taken} FROM written UNION ALL SELECT {new.changes} FROM written), added AS ({add}) "
         f"SELECT (SELECT COUNT(*) FROM written), {projection.keys_written(told=told)}"
     )

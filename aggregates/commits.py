@@ -31,18 +31,7 @@ def outermost(using: str) -> Iterator[None]:
         raise
     except Error as error:
         if committed or (ended and leaves_open(error)):
-            raise _in_doubt(error) from error
-        raise
-
-
-@contextmanager
-def told_if_in_doubt() -> Iterator[None]:
-    """Run a COMMIT; raise CommitInDoubt in the place of an error that is no answer of the database's."""
-    try:
-        yield
-    except Error as error:
-        if leaves_open(error):
-            raise _in_doubt(error) from error
+            raise in_doubt(error) from error
         raise
 
 
@@ -59,5 +48,6 @@ def leaves_open(error: Error) -> bool:
     return not isinstance(number, int) or number in MYSQL_CLIENT_ERRORS
 
 
-def _in_doubt(error: Error) -> CommitInDoubt:
+def in_doubt(error: Error) -> CommitInDoubt:
+    """Return what is raised in the place of an error after which a transaction may be committed."""
     return CommitInDoubt(f"The transaction may be committed or not: {error}")

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -272,17 +271,14 @@ class Ledger:
         return self._open
 
 
-_ledgers: WeakKeyDictionary[BaseDatabaseWrapper, Ledger] = WeakKeyDictionary()
-
-
 def of(using: str) -> Ledger:
-    """Return the ledger of this thread's connection; raise OutsideTransaction outside one."""
-    connection = connections[using]
+    """Return the ledger of this thread's connection, which keeps it; raise OutsideTransaction outside one."""
+    connection: Any = connections[using]
     if not connection.in_atomic_block:  # looked at here, for this is asked twice a row of a cascade
         transactions.require(using)  # raises
-    ledger = _ledgers.get(connection)
+    ledger: Ledger | None = getattr(connection, "aggregates_ledger", None)
     if ledger is None:
-        ledger = _ledgers[connection] = Ledger(connection)
+        ledger = connection.aggregates_ledger = Ledger(connection)
     ledger.begin_transaction()
     return ledger
 

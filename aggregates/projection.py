@@ -51,14 +51,14 @@ def is_listened_to(definition: Definition) -> bool:
 
 
 def keys_written(*, told: bool) -> str:
-    """Return the answer of a statement with the part ``adding``: the keys of the totals it wrote, or NULL."""
+    """Return the answer of a statement of which ``adding`` is the part ``added``: the keys it wrote, or NULL."""
     return "ARRAY(SELECT id FROM added)" if told else "NULL"
 
 
 def executed(
     statement: str, params: Sequence[Any], values: single.Values, definition: Definition, using: str
 ) -> list[Any]:
-    """Run a statement that writes ``values`` to rows and adds to their totals; return the one row it returned.
+    """Run a statement that writes ``values`` to rows and adds to their totals; return the one row it returned, or none.
 
     Raises TotalOutOfRange where a total would leave its column's range, DataError where a value does.
     """
@@ -72,7 +72,7 @@ def executed(
 
 @cache
 def adding(definition: Definition, using: str, changes: str, number: int, *, summed: bool, told: bool) -> str:
-    """Return the part of a statement that adds the relation ``changes`` to the totals.
+    """Return the statement that adds the relation ``changes`` to the totals, to follow what defines that.
 
     ``number`` is that of the connection, as ``slots`` has it. ``summed`` unless the relation is a single
     row. Where nobody is ``told``, it returns no keys, which takes a third of the time of many rows.
@@ -85,7 +85,7 @@ def adding(definition: Definition, using: str, changes: str, number: int, *, sum
     columns[_key(definition)] = f"{keys.sql('proposed.text_', 'proposed.slot_')} AS id"
     listed = ", ".join(columns[field] for field in definition.totals._meta.concrete_fields)
     ordered = f"SELECT {listed} FROM {proposed} ORDER BY id"  # noqa: S608 - names of ours
-    return f"added AS ({statement.head} {ordered} {statement.tail}{' RETURNING id' if told else ''})"
+    return f"{statement.head} {ordered} {statement.tail}{' RETURNING id' if told else ''}"
 
 
 def _key(definition: Definition) -> models.Field[Any, Any]:

@@ -133,10 +133,10 @@ def quoted(using: str, name: str) -> str:
 
 
 def executed(statement: str, params: Sequence[Any], using: str) -> list[Any]:
-    """Return the row that a statement returned; an empty one where it wrote none."""
+    """Return the row that a statement returned; an empty one where it wrote none, or returns nothing."""
     with connections[using].cursor() as cursor:
         cursor.execute(statement, params)
-        return list(cursor.fetchone() or ())
+        return list(cursor.fetchone() or ()) if cursor.description else []
 
 
 def converted(row: list[Any], asked: Sequence[Any], using: str) -> list[Any]:

@@ -34,9 +34,10 @@ def number(definition: Definition, connection: BaseDatabaseWrapper) -> int:
     session: Any = connection.connection
     if connection.vendor != "postgresql":
         return int(session.thread_id())
-    if session not in _claimed:
-        _claimed[session] = _claim(connection)
-    return _claimed[session]
+    claimed = _claimed.get(session)
+    if claimed is None:
+        claimed = _claimed[session] = _claim(connection)
+    return claimed
 
 
 def slot(rollup: Rollup, number: int) -> int:

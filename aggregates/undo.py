@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError
+from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
@@ -110,7 +110,8 @@ class TransactionLog:
         connection: Any = self._connection()
         self._transaction, self._now = _Transaction(self._committed), 0
         self._savepoints, self._undone = {}, []
-        _causes.pop(connection, None)  # that of an earlier transaction
+        if _causes:
+            _causes.pop(connection, None)  # that of an earlier transaction
         connection.on_commit(self._transaction)
 
     def moment(self) -> int:
@@ -147,8 +148,12 @@ class TransactionLog:
         connection: Any = self._connection()
         if not self.ended:
             require_whole(connection)
-        with commits.told_if_in_doubt():
+        try:
             type(connection)._commit(connection)  # noqa: SLF001 - the method whose place this one takes
+        except Error as error:
+            if commits.leaves_open(error):
+                raise commits.in_doubt(error) from error
+            raise
 
     def note(self, sql: Any) -> None:
         """Take in a statement that was executed."""

@@ -78,9 +78,9 @@ def test_the_server_writes_totals_in_the_order_of_their_keys(summed: bool) -> No
     definition = registry.definition(ExpenseTotals)
     types = [*definition.dimensions, *definition.measures]
     given = ", ".join(f"CAST(NULL AS {definition.column(name).rel_db_type(connection)})" for name in types)
-    added = projection.adding(definition, "default", "changes", 0, summed=summed, told=False)
+    add = projection.adding(definition, "default", "changes", 0, summed=summed, told=False)
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN WITH changes ({Names(definition).changes}) AS (SELECT {given}), {added} SELECT 1")
+        cursor.execute(f"EXPLAIN WITH changes ({Names(definition).changes}) AS (SELECT {given}) {add}")
         plan = "\n".join(line for (line,) in cursor.fetchall())
     _insert, _, below = plan.partition("Insert on expenses_expensetotals")
     assert below.index("Sort") < below.index("Append" if summed else "Values Scan")

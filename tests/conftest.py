@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 from hypothesis import settings
 
 from aggregates import returning
+from tests.faults import seeds
 
 # pytest-randomly imports model_bakery, and with it a part of Django that fails when imported first: what was
 # loaded by then is no attribute of its package any more.
@@ -74,10 +75,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault-seed", action="append", type=int, metavar="N", help="run them with this seed, or these")
 
 
-def pytest_report_header() -> str:
-    """Say which database a run is on."""
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which database a run is on, and with which seeds a fault that was found can be met again."""
     # The vendor, not display_name: to tell MariaDB from MySQL, that would connect.
-    return f"database: {connection.vendor}, {connection.settings_dict['TEST']['NAME']}"
+    return [
+        f"database: {connection.vendor}, {connection.settings_dict['TEST']['NAME']}",
+        f"fault seeds: {', '.join(map(str, seeds.of(config)))}",
+    ]
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly

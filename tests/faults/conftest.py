@@ -13,6 +13,7 @@ from django.db import connection
 
 from expenses.models import Category
 from tests import postgres
+from tests.faults import seeds
 from tests.faults.books import BRIEFLY, Call
 from tests.faults.databases import Files, Server, in_use
 from tests.faults.failing import FAILURES, FEWER_FAILURES
@@ -20,15 +21,12 @@ from tests.faults.failing import FAILURES, FEWER_FAILURES
 logging.getLogger("httpx").setLevel(logging.WARNING)  # else a failure is buried under requests
 
 HERE = Path(__file__).parent
-SEEDS, ALL_SEEDS = 1, 4  # how many, in the reduced form and in the full one: four meet each shape and pool
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what takes a seed with each that is given, or with the first few; the id of a test tells its seed."""
+    """Run what takes a seed with each of them; the id of a test tells its seed."""
     if "seed" in metafunc.fixturenames:
-        number = ALL_SEEDS if metafunc.config.getoption("full_faults") else SEEDS
-        seeds = metafunc.config.getoption("fault_seed") or range(1, number + 1)
-        metafunc.parametrize("seed", seeds, ids="seed-{}".format)
+        metafunc.parametrize("seed", seeds.of(metafunc.config), ids="seed-{}".format)
     if "failure" in metafunc.fixturenames:
         failures = FAILURES if metafunc.config.getoption("full_faults") else FEWER_FAILURES
         metafunc.parametrize("failure", failures, ids=lambda failure: failure.name.replace(" ", "_"))

@@ -272,8 +272,10 @@ MUTANTS = (
     ),
     Mutant(
         "a commit that failed is taken for one",
-        "aggregates/commits.py",
-        "            raise _in_doubt(error) from error\n",
+        "aggregates/undo.py",
+        "            if commits.leaves_open(error):\n"
+        "                raise commits.in_doubt(error) from error\n"
+        "            raise\n",
         "            return\n",
         (f"{COMMITS}::test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again[not made-run]",),
     ),

@@ -46,16 +46,17 @@ class RunAdmin(WorksOffRuns, ReadOnlyAdmin):
     list_filter = ("kind", "state", "totals")
     list_select_related = ("started_by",)
     show_full_result_count = False
+    # A line each: several beside each other are columns too narrow to read where an admin's theme has wide labels.
     fields = (
-        ("totals", "kind", "state"),
-        ("started_at", "heartbeat_at", "finished_at", "took"),
-        ("started_by", "asked"),
-        ("chunks_done", "chunks"),
-        ("buckets", "drifted", "corrected"),
+        "totals", "kind", "state",
+        "started_at", "heartbeat_at", "finished_at", "took",
+        "started_by", "asked",
+        "chunks_done", "chunks",
+        "buckets", "drifted", "corrected",
         "error",
         "found",
         "follow",
-    )
+    )  # fmt: skip
 
     def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
         """Return the fields, without what drifted for those who may not see sums."""

@@ -18,7 +18,7 @@ from tests.processes import called
 PICTURES = {
     "dashboard": "/admin/?currency=EUR&from=2025-11-01&to=2026-11-01",
     "expenses": "/admin/expenses/expense/?currency=EUR&month=2026-10",
-    "totals": "/admin/expenses/expensetotals/?rollup=overview&month=2026-10",
+    "totals": "/admin/expenses/expensetotals/?rollup__exact=overview&month=2026-10",
     "report": "/admin/aggregates/run/{run}/change/",
 }
 # By day and wide alone.
@@ -28,7 +28,7 @@ FURTHER = {
     "history": "/admin/expenses/expenseimage/",
     "months": "/admin/expenses/month/",
     "import": "/admin/expenses/expense/import/",
-    "runs": "/admin/aggregates/run/",
+    "runs": "/admin/aggregates/run/?totals=expenses.ExpenseTotals",
     "rebuild": "/admin/aggregates/run/rebuild/",
 }
 LARGEST = 250_000  # bytes
@@ -67,5 +67,6 @@ def test_each_picture_is_taken_by_day_and_by_night_wide_and_narrow(folder: Path,
 def take(page: Page, address: str, path: Path) -> None:
     page.goto(address)
     page.evaluate("document.fonts.ready")
+    assert not page.get_by_text("No results found").count(), address
     page.screenshot(path=path, animations="disabled", caret="hide")
     assert path.stat().st_size < LARGEST

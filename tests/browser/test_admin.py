@@ -14,6 +14,7 @@ from tests.processes import called
 
 EXPENSES = "/admin/expenses/expense/"
 TABS = 20
+READABLE = 100  # pixels: a narrower column has its letters one below the other
 
 
 def choose(page: Page, label: str, word: str) -> None:
@@ -82,6 +83,8 @@ def test_a_total_that_is_changed_by_sql_is_in_the_report_of_the_next_verify(admi
     found = admin_page.locator(".readonly table")
     expect(found.get_by_role("row")).to_have_count(2)
     expect(found.get_by_role("cell").last).to_have_text(f"amount: {-difference}, count: 0")
+    widths = admin_page.locator(".readonly").evaluate_all("all => all.map(each => each.getBoundingClientRect().width)")
+    assert min(widths) > READABLE
 
 
 def test_somebody_logs_in_with_the_keyboard_alone(page: Page, admin: User) -> None:

@@ -11,7 +11,10 @@ from django.utils.safestring import SafeString
 from aggregates.models import Run
 
 COLUMNS = ("rollup", "bucket", "stored", "expected", "difference")
-TABLE = '<table class="numbers" id="findings"><thead><tr>{}</tr></thead><tbody>{}</tbody></table>'
+TABLE = (
+    '<div class="scroll" tabindex="0" role="region" aria-label="Drifted buckets">'
+    '<table class="numbers" id="findings"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+)
 
 
 def table(run: Run) -> str:

@@ -85,6 +85,7 @@ def test_a_total_that_is_changed_by_sql_is_in_the_report_of_the_next_verify(admi
     expect(found.get_by_role("cell").last).to_have_text(f"amount: {-difference}, count: 0")
     widths = admin_page.locator(".readonly").evaluate_all("all => all.map(each => each.getBoundingClientRect().width)")
     assert min(widths) > READABLE
+    assert admin_page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page is cut off"
 
 
 def test_somebody_logs_in_with_the_keyboard_alone(page: Page, admin: User) -> None:

@@ -1,4 +1,4 @@
-"""What answers where no view does: problem+json under ``/api/``, Django's own pages elsewhere."""
+"""What answers where no view does: problem+json under ``/api/``, a page elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.urls import resolve
-from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
 from aggregates.exceptions import TotalOutOfRange
@@ -22,23 +21,22 @@ def is_api(request: HttpRequest) -> bool:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django refuses before a view is found, such as a wrong Host."""
-    if not is_api(request):
-        return defaults.bad_request(request, exception)
-    return (describe(exception) or Problem(400)).response()
+    problem = describe(exception) or Problem(400)
+    return problem.response() if is_api(request) else _page(problem)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 403."""
-    if not is_api(request):
-        return defaults.permission_denied(request, exception)
-    return Problem(403).response()
+    if is_api(request):
+        return Problem(403).response()
+    return _page(Problem(403, "You may not see this page, or not do what you asked for."))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 404."""
-    if not is_api(request):
-        return defaults.page_not_found(request, exception)
-    return Problem(404).response()
+    if is_api(request):
+        return Problem(404).response()
+    return _page(Problem(404, "There is no such page, or what it showed is gone."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -49,7 +47,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         log(problem, error)
     if is_api(request):
         return (problem or Problem(500)).response()
-    return _page(problem) if problem else defaults.server_error(request)
+    return _page(problem or Problem(500, "The error is on record. Try again, or tell whoever runs this service."))
 
 
 def expected(request: HttpRequest, error: BaseException) -> Problem | None:

@@ -240,3 +240,18 @@ def test_a_form_of_another_site_writes_nothing(owner: User, new: dict[str, Any])
     client.force_login(owner)
     assert client.post(ADD, new).status_code == 403
     assert not Expense.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "said"),
+    [
+        ("/expenses/nothing/", 404, "There is no such page"),
+        (f"{LIST}{uuid.UUID(int=1)}/", 404, "There is no such page"),
+        ("/admin/aggregates/run/rebuild/", 403, "You may not see this page"),
+    ],
+)
+def test_a_page_that_is_not_there_or_not_for_you_says_so_and_leads_back(url: str, status: int, said: str) -> None:
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    page = text_of(logged_in(clerk), url, status=status)
+    assert said in page
+    assert '<a href="/">' in page

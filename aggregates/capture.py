@@ -85,12 +85,9 @@ def delete(scope: Scope, queryset: models.QuerySet[Any], *, adding: bool) -> Cap
 
 
 def delete_row(scope: Scope, using: str, key: Any, *, adding: bool) -> Captured:
-    """Delete the row with that key, as above."""
-    pk: Any = scope.model._meta.pk
-    table, column = single.quoted(using, scope.model._meta.db_table), single.quoted(using, pk.column)
-    text = f"DELETE FROM {table} WHERE {table}.{column} = %s"  # noqa: S608 - names of ours
-    gone = _gone(scope.definition, using, text, [pk.get_db_prep_value(key, connections[using])], is_one=True)
-    return _run(scope.definition, using, gone, adding=adding)
+    """Delete the row with that key, as above; there may be none."""
+    text, params = single.delete(scope.model, using, key)
+    return _run(scope.definition, using, _gone(scope.definition, using, text, params, is_one=True), adding=adding)
 
 
 def can_take(scope: Scope, using: str) -> bool:
@@ -116,12 +113,12 @@ def take(scope: Scope, using: str, keys: Collection[Any]) -> Captured:
 def _gone(
     definition: Definition, using: str, delete: str, params: Sequence[Any], *, is_one: bool = False
 ) -> _Statement:
-    """Return a delete that tells what the rows were."""
+    """Return a delete that tells what the rows were; many are added up at once, for each rollup adds them up again."""
     row, names = images.returned(definition, using), Names(definition)
     taken = names.taken if is_one else f"{names.dims}, {names.sums('-')}"
     grouped = "" if is_one else f" GROUP BY {names.dims}"
     return _Statement(
-        f"gone ({names.all}) AS ({delete} RETURNING {row.sql}), "  # noqa: S608 - names of ours
+        f"gone ({names.all}) AS ({delete} RETURNING {row.sql}), "  # noqa: S608 - names of ours; values are bound
         f"changes ({names.changes}) AS (SELECT {taken} FROM gone{grouped})",
         params,
         "gone",

@@ -21,6 +21,6 @@ class _ForeignReceiversOnly(Collector):
         return any(
             not receivers.is_own(receiver)
             for signal in (pre_delete, post_delete)
-            for group in signal._live_receivers(model)  # noqa: SLF001 - the same as has_listeners() asks
+            for group in signal._live_receivers(model)  # noqa: SLF001 - has_listeners() asks it too, and tells not whose
             for receiver in group
         )

@@ -74,7 +74,7 @@ def _inserting(definition: Definition, row: Row, using: str, number: int, *, tol
     written = f"WITH after ({given}{projection.Names(definition).all}) AS ({insert})"
     if not asked and not told:
         return f"{written} {add}"  # nothing to answer
-    return f"{written}, added AS ({add}) SELECT {given}{projection.keys_written(told=told)} FROM after"  # noqa: S608 - names of ours
+    return f"{written}, added AS ({add}) SELECT {given}{projection.keys_written(told=told)} FROM after"  # noqa: S608 - names of ours; values are bound
 
 
 @lru_cache(TEXTS_KEPT)

@@ -1,4 +1,4 @@
-"""The INSERT or UPDATE of a single row: written out where its values are plain, else compiled by Django.
+"""The INSERT, UPDATE or DELETE of a single row: written out where its values are plain, else compiled by Django.
 
 Django's compiling costs more than the running of such a statement.
 """
@@ -61,6 +61,14 @@ def update(rows: models.QuerySet[Any], key: Any, values: Values) -> tuple[str, l
     table, column = quoted(rows.db, rows.model._meta.db_table), quoted(rows.db, pk.column)
     statement = f"UPDATE {table} SET {sets} WHERE {table}.{column} = %s"  # noqa: S608 - names of ours
     return statement, [*prepared(values, rows.db), pk.get_db_prep_value(key, connections[rows.db])]
+
+
+def delete(model: type[models.Model], using: str, key: Any) -> tuple[str, list[Any]]:
+    """Return text and parameters of a DELETE of the row with that key."""
+    pk: Any = model._meta.pk
+    table, column = quoted(using, model._meta.db_table), quoted(using, pk.column)
+    statement = f"DELETE FROM {table} WHERE {table}.{column} = %s"  # noqa: S608 - names of ours, quoted; the key is bound
+    return statement, [pk.get_db_prep_value(key, connections[using])]
 
 
 def compiled_update(rows: models.QuerySet[Any], values: Values) -> tuple[str, list[Any]]:

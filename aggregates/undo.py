@@ -110,8 +110,7 @@ class TransactionLog:
         connection: Any = self._connection()
         self._transaction, self._now = _Transaction(self._committed), 0
         self._savepoints, self._undone = {}, []
-        if _causes:
-            _causes.pop(connection, None)  # that of an earlier transaction
+        _causes.pop(connection, None)  # that of an earlier transaction
         connection.on_commit(self._transaction)
 
     def moment(self) -> int:

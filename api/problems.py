@@ -53,7 +53,7 @@ class Problem(exceptions.APIException):
     """An error as the client sees it; raise it, or let ``describe`` make it of another error.
 
     ``errors`` are objects with a JSON pointer into the body (or, with ``parameter``, into the
-    query's parameters) and a ``detail``.
+    query's parameters) and a ``detail``. A 503 says when to come again.
     """
 
     def __init__(
@@ -70,6 +70,8 @@ class Problem(exceptions.APIException):
         self.status_code = status
         self.errors = errors or []
         self.headers = dict(headers or {})
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER))
 
     def response(self) -> HttpResponse:
         """Return the response, whatever media type the client accepts."""
@@ -174,11 +176,7 @@ def _(error: UnreadablePostError) -> Problem:
 
 def unavailable() -> Problem:
     """Return the 503 for a database that is away, busy, full or locked. Nothing was written."""
-    return Problem(
-        503,
-        "The database is busy or away. Nothing was written: try again.",
-        headers={"Retry-After": str(RETRY_AFTER)},
-    )
+    return Problem(503, "The database is busy or away. Nothing was written: try again.")
 
 
 @describe.register
@@ -187,7 +185,6 @@ def _(error: CommitInDoubt) -> Problem:
         503,
         "The database was lost while it stored the write, which may be there or not. "
         "Repeat the request: with the same id or Idempotency-Key, it is written once.",
-        headers={"Retry-After": str(RETRY_AFTER)},
     )
 
 
@@ -222,4 +219,4 @@ def _(error: TotalOutOfRange) -> Problem:
 
 @describe.register
 def _(error: TotalsNotReady) -> Problem:
-    return Problem(503, str(error), kind=TOTALS_NOT_READY, headers={"Retry-After": str(RETRY_AFTER)})
+    return Problem(503, str(error), kind=TOTALS_NOT_READY)

@@ -112,7 +112,8 @@ def test_without_its_database_the_service_lives_and_tells_its_figures(tmp_path: 
     path = tmp_path / "log"
     with logging_to(path, DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing") as address:
         assert httpx.get(f"{address}/livez").status_code == 200
-        assert httpx.get(f"{address}/readyz").status_code == 503
+        ready = httpx.get(f"{address}/readyz")
+        assert (ready.status_code, ready.headers["Retry-After"]) == (503, "5")
         busy = httpx.get(f"{address}{TOTALS}", headers={"Authorization": f"Token {'0' * 64}"})
         assert (busy.status_code, busy.headers["Retry-After"]) == (503, "5")
         page = httpx.get(f"{address}/admin/", headers={"Cookie": f"sessionid={'0' * 32}"})

@@ -11,6 +11,7 @@ from aggregates.exceptions import CommitInDoubt
 
 # connection_exception, a shutdown (of operator_intervention), statement_completion_unknown
 POSTGRESQL_IN_DOUBT = ("08", "57P", "40003")
+PANIC = "PANIC"  # of PostgreSQL, such as a full disk under its log: what the log holds shows after its restart
 MYSQL_CLIENT_ERRORS = range(2000, 3000)  # the client's own: it has lost the server
 
 
@@ -41,7 +42,8 @@ def leaves_open(error: Error) -> bool:
         return False
     cause = error.__cause__
     if sqlstate := getattr(cause, "sqlstate", None):
-        return str(sqlstate).startswith(POSTGRESQL_IN_DOUBT)
+        severity = getattr(getattr(cause, "diag", None), "severity_nonlocalized", None)
+        return severity == PANIC or str(sqlstate).startswith(POSTGRESQL_IN_DOUBT)
     if name := getattr(cause, "sqlite_errorname", None):
         return str(name).startswith("SQLITE_IOERR")  # what the disk holds shows when it is read again
     number = error.args[0] if error.args else None

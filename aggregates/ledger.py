@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import capture, deltas, images, transactions, undo
+from aggregates import capture, commits, deltas, images, transactions, undo
 from aggregates.applying import Applier
 from aggregates.capture import Captured
 from aggregates.definitions import Scope
@@ -289,8 +289,10 @@ def batch(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 
     For several writes in one transaction: each total is then written once, in sorted order, which
     cannot deadlock and holds the locks of hot totals only briefly. Totals read inside the block do
-    not yet show its writes. What a savepoint's rollback undoes is not applied.
+    not yet show its writes. What a savepoint's rollback undoes is not applied. Raises CommitInDoubt
+    where the end of the transaction fails and it may be committed.
     """
-    with transaction.atomic(using=using), of(using).applier.batching():
+    begin = transaction.atomic if connections[using].in_atomic_block else commits.outermost
+    with begin(using), of(using).applier.batching():
         yield
         undo.require_whole(connections[using])

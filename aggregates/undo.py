@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, Error
+from django.db import DatabaseError, Error, OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
@@ -142,7 +142,8 @@ class TransactionLog:
         """Commit, in the place of Django's own method, whoever has begun the transaction.
 
         Raises WriteLost where the server would answer COMMIT with a rollback, which PostgreSQL reports
-        as a success, and CommitInDoubt where nobody can tell what it did.
+        as a success, and CommitInDoubt where nobody can tell what it did, or could not in a moment: on a
+        connection that is lost with the reply Django's next step fails, as if the COMMIT had.
         """
         connection: Any = self._connection()
         if not self.ended:
@@ -153,6 +154,9 @@ class TransactionLog:
             if commits.leaves_open(error):
                 raise commits.in_doubt(error) from error
             raise
+        server = connection.connection
+        if connection.vendor == "postgresql" and server is not None and server.closed:
+            raise commits.in_doubt(OperationalError("the connection was lost with the reply to COMMIT"))
 
     def note(self, sql: Any) -> None:
         """Take in a statement that was executed."""

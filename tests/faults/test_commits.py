@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,8 +24,10 @@ from aggregates.exceptions import CommitInDoubt
 from aggregates.signals import transaction_retried
 from tests.concurrency.threads import together
 from tests.exactness import assert_totals_match
+from tests.faults.failing import cut
 from tests.testapp.models import Ticket
 
+PANIC = SimpleNamespace(severity_nonlocalized="PANIC")
 DEADLOCK = (1213, "Deadlock found when trying to get lock; try restarting transaction")
 
 
@@ -77,6 +80,29 @@ def test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again(
 
 @pytest.mark.row_locks
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("begun", [transactions.run, plainly, in_a_batch])
+def test_a_connection_that_is_lost_with_the_reply_to_its_commit_is_no_sign_that_nothing_is_stored(
+    monkeypatch: pytest.MonkeyPatch, begun: Callable[[Callable[[], Any]], Any]
+) -> None:
+    def replied_and_cut_off(itself: Any) -> None:
+        commit(itself)
+        cut()
+
+    database = type(connections[DEFAULT_DB_ALIAS])
+    commit = database._commit
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "_commit", replied_and_cut_off)
+        try:
+            with pytest.raises(CommitInDoubt):
+                begun(lambda: Ticket.objects.create(gate="a", price=1))
+        finally:
+            connection.close()
+    assert Ticket.objects.count() == 1
+    assert_totals_match()
+
+
+@pytest.mark.row_locks
+@pytest.mark.django_db(transaction=True)
 def test_a_conflict_within_a_block_is_tried_again_from_where_the_transaction_began() -> None:
     Ticket.objects.create(gate="a", price=1)
     meanwhile, retried = [lambda: Ticket.objects.update(price=2)], []
@@ -120,6 +146,7 @@ def caused(error: Error, **known: Any) -> Error:
         (caused(OperationalError("connection failure"), sqlstate="08006"), True),
         (caused(OperationalError("deadlock detected"), sqlstate="40P01"), False),
         (caused(OperationalError("no space left on device"), sqlstate="53100"), False),
+        (caused(OperationalError("no room for the log"), sqlstate="53100", diag=PANIC), True),
         (caused(OperationalError("disk I/O error"), sqlite_errorname="SQLITE_IOERR_FSYNC"), True),
         (caused(OperationalError("database or disk is full"), sqlite_errorname="SQLITE_FULL"), False),
         (OperationalError(2013, "Lost connection to server during query"), True),

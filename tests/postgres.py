@@ -107,7 +107,7 @@ class Cluster:
         """Kill the postmaster and all its children at one moment; return when they are gone."""
         lock = self.account.home / "data" / "postmaster.pid"
         postmaster = int(lock.read_text().split()[0])
-        programs.kill(postmaster, *programs.children(postmaster))
+        programs.kill_with_children(postmaster)
         # They name a process that is gone, though not where nobody asks how it ended.
         for left in (lock, *self.account.home.glob(".s.PGSQL.*")):
             left.unlink()

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 STOP_SECONDS = 30
-GONE = "Z"  # a process that has ended and waits for its parent to ask how
+GONE, PAUSED = "Z", "T"  # states, as Linux has them: ended, and its parent has not asked how; stopped by a signal
 # A run is to depend on nothing that happens to be set where it starts.
 OURS = frozenset({
     "ALLOWED_HOSTS", "BIND", "CACHE_FILE", "CACHE_URL", "CLIENT_SECONDS", "CSRF_TRUSTED_ORIGINS", "DATABASE_URL",
@@ -64,19 +65,37 @@ def kill(*numbers: int) -> None:
     for number in numbers:
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
-    deadline = time.monotonic() + STOP_SECONDS
-    while any(map(runs, numbers)):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"Not all of {numbers} have ended.")
-        time.sleep(0.005)  # a pause between two looks
+    _wait_until(lambda: not any(map(runs, numbers)), f"all of {numbers} have ended")
+
+
+def kill_with_children(parent: int, *others: int) -> None:
+    """Kill a process, all that it has started, and others, at one moment; return when none of them runs.
+
+    It is paused first, so that it starts no child after those were looked for.
+    """
+    os.kill(parent, signal.SIGSTOP)
+    _wait_until(lambda: _state(parent) in {PAUSED, GONE}, f"{parent} is paused")
+    kill(parent, *children(parent), *others)
 
 
 def runs(number: int) -> bool:
     """Return whether a process runs, as Linux knows it; one that has ended and was not asked how does not."""
+    return _state(number) != GONE
+
+
+def _state(number: int) -> str:
     try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != GONE
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return GONE
+
+
+def _wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"It is not so that {what}.")
+        time.sleep(0.005)  # a pause between two looks
 
 
 def unwind_on_signals(*numbers: signal.Signals) -> None:

@@ -16,9 +16,9 @@ from django.db import connection
 from tests.concurrency.threads import wait_until
 from tests.exactness import assert_totals_match
 from tests.faults.client import Client
-from tests.faults.grouped import assert_grouped
 from tests.faults.journal import Journal, Write
 from tests.faults.service import Service, client_of
+from tests.grouped import assert_grouped
 from tests.processes import PATIENCE, called, running
 
 CLIENTS = 3

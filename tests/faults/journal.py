@@ -70,8 +70,9 @@ class Journal:
             there = {label: found[label] for label in write.labels if label in found}
             assert there in (once(write.before), once(write.after)), f"neither whole nor absent: {write}"
         there = {label: rows for label, rows in found.items() if label not in doubtful}
-        expected = {label: values for label, values in self.known.items() if values and label not in doubtful}
-        assert there == once(expected)
+        expected = once({label: values for label, values in self.known.items() if values and label not in doubtful})
+        wrong = sorted(label for label in {*there, *expected} if there.get(label) != expected.get(label))
+        assert not wrong, [f"{label}: {there.get(label)} instead of {expected.get(label)}" for label in wrong]
 
 
 def once(rows: Rows) -> dict[str, list[Values]]:

@@ -70,15 +70,13 @@ class Service:
 
     def kill_the_master(self) -> None:
         """Kill the master alone; its workers see that and end by themselves."""
-        self._kill(self.master)
+        programs.kill(self.master)
+        self._master.wait()  # so that nobody takes it for running
 
     def kill(self, *others: int) -> None:
         """Kill the master and all workers at one moment, and other processes with them."""
-        self._kill(self.master, *self.workers, *others)
-
-    def _kill(self, *numbers: int) -> None:
-        programs.kill(*numbers)
-        self._master.wait()  # so that nobody takes it for running
+        programs.kill_with_children(self.master, *others)
+        self._master.wait()
 
     def stop(self) -> None:
         """Stop it in peace, if it runs."""

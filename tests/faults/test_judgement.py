@@ -11,8 +11,8 @@ from django.db import connection
 
 from expenses.models import Expense
 from tests.faults.crew import assert_kept
-from tests.faults.grouped import assert_grouped
 from tests.faults.journal import Journal, Values, Write
+from tests.grouped import assert_grouped
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

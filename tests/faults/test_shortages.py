@@ -48,12 +48,20 @@ def assert_as_before(client: httpx.Client, before: Any) -> None:
     assert_sound()
 
 
+def bytes_of(path: Path) -> int:
+    """Return the size of a file, 0 where there is none, as of a log whose last connection has just been closed."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 @contextmanager
 def limited(service: Service, room: int) -> Iterator[None]:
     """Let the service write so many bytes more to the database's files, and none after that."""
     name = connection.settings_dict["NAME"]
     connection.close()
-    size = max(Path(f"{name}{end}").stat().st_size for end in ("", "-wal") if Path(f"{name}{end}").exists())
+    size = max(bytes_of(Path(f"{name}{end}")) for end in ("", "-wal"))
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     for worker in service.workers:
         resource.prlimit(worker, resource.RLIMIT_FSIZE, (size + room, usual[1]))

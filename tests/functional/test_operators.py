@@ -119,7 +119,8 @@ def test_an_interrupted_verify_leaves_json_that_says_so_and_repairs_as_far_as_it
 ) -> None:
     spoil()
     with running("manage.py", "verify_totals", "--batch-size", "1", "--format", "json") as process:
-        wait_until(lambda: Run.objects.filter(drifted__gt=0).exists(), "something was found")
+        # A chunk is in the report once the next one is done.
+        wait_until(lambda: Run.objects.filter(drifted__gt=0, chunks_done__gt=1).exists(), "something was reported")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2

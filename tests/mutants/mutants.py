@@ -280,6 +280,15 @@ MUTANTS = (
         (f"{COMMITS}::test_a_commit_without_a_reply_is_in_doubt_and_not_tried_again[not made-run]",),
     ),
     Mutant(
+        "what was committed as its connection was lost is taken for lost",
+        "aggregates/undo.py",
+        "server is not None and server.closed",
+        "False",
+        (f"{COMMITS}"
+         "::test_a_connection_that_is_lost_with_the_reply_to_its_commit_is_no_sign_that_nothing_is_stored",),
+        on=("postgresql",),
+    ),
+    Mutant(
         "a request is acknowledged before its transaction is committed",
         "api/expense_writes.py",
         "    try:\n        return transactions.run(operation, using=router.db_for_write(Expense))\n",

@@ -44,11 +44,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _takes_long(item: pytest.Item) -> bool:
-    """Return whether a test fails every call of a write that has others like it."""
-    write = (
-        item.callspec.params.get("write") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-    )
-    return isinstance(write, Call) and write.name not in BRIEFLY
+    """Return whether a test fails every call of a write, or of a rebuild, that has others like it."""
+    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    write = given.get("write")
+    return (isinstance(write, Call) and write.name not in BRIEFLY) or bool(given.get("from_scratch"))
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_no_write_is_lost_or_doubled_when_a_worker_process_dies(
 ) -> None:
     with serving("--workers=1") as service, at_work(service, seed, owner, categories) as crew:
         crew.begin(1)
-        for _ in range(3 if full else 2):
+        for _ in range(3 if full else 1):
             worker = crew.employ()
             crew.until_it_wrote(worker, WRITES)
             programs.kill(worker.process.pid)

@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         if connection.vendor == "mysql":
             item.add_marker(pytest.mark.skip(reason="faults are shown on PostgreSQL and SQLite"))
-        elif not config.getoption("full_faults") and _takes_long(item):
+        elif not config.getoption("full_faults") and (_takes_long(item) or item.get_closest_marker("in_full")):
             item.add_marker(pytest.mark.skip(reason="shown by make test-faults"))
 
 

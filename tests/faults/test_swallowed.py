@@ -101,8 +101,11 @@ def delete_many(books: Books) -> bool:
     return not Expense.objects.filter(pk=key(1)).exists()
 
 
-WRITES = [(s, w) for s in (pre_save, post_save) for w in (save, change)]
-WRITES += [(s, w) for s in (pre_delete, post_delete) for w in (delete, delete_many)]
+IN_FULL = pytest.mark.in_full
+WRITES = [pytest.param(s, w, marks=m) for s in (pre_save, post_save) for w, m in ((save, ()), (change, IN_FULL))]
+WRITES += [
+    pytest.param(s, w, marks=m) for s in (pre_delete, post_delete) for w, m in ((delete, ()), (delete_many, IN_FULL))
+]
 NAMES = {id(pre_save): "pre_save", id(post_save): "post_save"}
 NAMES |= {id(pre_delete): "pre_delete", id(post_delete): "post_delete"}
 

@@ -65,7 +65,7 @@ def kill(*numbers: int) -> None:
     for number in numbers:
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
-    _wait_until(lambda: not any(map(runs, numbers)), f"all of {numbers} have ended")
+    wait_until(lambda: not any(map(runs, numbers)), f"all of {numbers} have ended")
 
 
 def kill_with_children(parent: int, *others: int) -> None:
@@ -74,7 +74,7 @@ def kill_with_children(parent: int, *others: int) -> None:
     It is paused first, so that it starts no child after those were looked for.
     """
     os.kill(parent, signal.SIGSTOP)
-    _wait_until(lambda: _state(parent) in {PAUSED, GONE}, f"{parent} is paused")
+    wait_until(lambda: _state(parent) in {PAUSED, GONE}, f"{parent} is paused")
     kill(parent, *children(parent), *others)
 
 
@@ -90,12 +90,13 @@ def _state(number: int) -> str:
         return GONE
 
 
-def _wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + STOP_SECONDS
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = STOP_SECONDS) -> None:
+    """Return as soon as the condition holds; raise TimeoutError with ``what`` if it does not within so many seconds."""
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"It is not so that {what}.")
-        time.sleep(0.005)  # a pause between two looks
+            raise TimeoutError(f"never happened: {what}")
+        time.sleep(0.005)  # between two looks at the condition: no guess at when it will hold
 
 
 def unwind_on_signals(*numbers: signal.Signals) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection, connections
+
+from tests import programs
 
 PATIENCE = 30.0  # seconds after which a condition that never comes fails the test
 
@@ -84,11 +85,8 @@ def stopping_before(word: str | tuple[str, ...], gate: Gate) -> Iterator[None]:
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Return as soon as the condition holds; fail with ``what`` if it never does."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.01)  # a pause between two looks at the condition, not a guess at its time
+    """Return as soon as the condition holds; raise TimeoutError with ``what`` if it never does."""
+    programs.wait_until(condition, what, seconds=PATIENCE)
 
 
 def session() -> int:

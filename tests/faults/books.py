@@ -12,6 +12,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+from _pytest.mark import ParameterSet
 from django.contrib.auth.models import User
 from django.core.management.color import no_style
 from django.db import connection, models
@@ -233,3 +235,9 @@ if connection.vendor == "mysql":
     WRITES = [write for write in WRITES if write.name != "bulk_create_updating"]
 BRIEFLY = {"save_new", "save", "bulk_create", "update", "queryset_delete", "POST_with_key", "PATCH", "bulk_with_key"}
 """The writes of which every call fails in the reduced form: one of each way."""
+
+
+def cases(writes: list[Call]) -> list[ParameterSet]:
+    """Return writes as the cases of a test: those that have others like them are left to the full form."""
+    marks = {True: (), False: pytest.mark.in_full}
+    return [pytest.param(write, id=write.name, marks=marks[write.name in BRIEFLY]) for write in writes]

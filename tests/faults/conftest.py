@@ -14,7 +14,6 @@ from django.db import connection
 from expenses.models import Category
 from tests import postgres
 from tests.faults import seeds
-from tests.faults.books import BRIEFLY, Call
 from tests.faults.databases import Files, Server, in_use
 from tests.faults.failing import FAILURES, FEWER_FAILURES
 
@@ -39,15 +38,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         if connection.vendor == "mysql":
             item.add_marker(pytest.mark.skip(reason="faults are shown on PostgreSQL and SQLite"))
-        elif not config.getoption("full_faults") and (_takes_long(item) or item.get_closest_marker("in_full")):
+        elif not config.getoption("full_faults") and item.get_closest_marker("in_full"):
             item.add_marker(pytest.mark.skip(reason="shown by make test-faults"))
-
-
-def _takes_long(item: pytest.Item) -> bool:
-    """Return whether a test fails every call of a write, or of a rebuild, that has others like it."""
-    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    write = given.get("write")
-    return (isinstance(write, Call) and write.name not in BRIEFLY) or bool(given.get("from_scratch"))
 
 
 @pytest.fixture

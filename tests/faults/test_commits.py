@@ -31,21 +31,6 @@ PANIC = SimpleNamespace(severity_nonlocalized="PANIC")
 DEADLOCK = (1213, "Deadlock found when trying to get lock; try restarting transaction")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_conflict_after_the_commit_is_not_tried_again() -> None:
-    def fail() -> None:
-        raise OperationalError(*DEADLOCK)
-
-    def operation() -> None:
-        Ticket.objects.create(gate="a", price=1)
-        transaction.on_commit(fail)
-
-    with pytest.raises(CommitInDoubt, match="Deadlock"):
-        transactions.run(operation)
-    assert Ticket.objects.count() == 1
-    assert_totals_match()
-
-
 def plainly(write: Callable[[], Any]) -> None:
     """Write as a view of the admin does: the transaction is Django's own."""
     with transaction.atomic():
@@ -55,6 +40,22 @@ def plainly(write: Callable[[], Any]) -> None:
 def in_a_batch(write: Callable[[], Any]) -> None:
     with aggregates.batch():
         write()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("begun", [transactions.run, in_a_batch])
+def test_a_conflict_after_the_commit_is_not_tried_again(begun: Callable[[Callable[[], Any]], Any]) -> None:
+    def fail() -> None:
+        raise OperationalError(*DEADLOCK)
+
+    def operation() -> None:
+        Ticket.objects.create(gate="a", price=1)
+        transaction.on_commit(fail)
+
+    with pytest.raises(CommitInDoubt, match="Deadlock"):
+        begun(operation)
+    assert Ticket.objects.count() == 1
+    assert_totals_match()
 
 
 @pytest.mark.django_db(transaction=True)

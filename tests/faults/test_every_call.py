@@ -15,7 +15,7 @@ from aggregates.fields import FixedDecimalField
 from aggregates.keys import bucket_key
 from aggregates.rebuild import Options, rebuild
 from expenses.models import ExpenseTotals
-from tests.faults.books import REQUESTS, WRITES, Books, Call, assert_exact, seen
+from tests.faults.books import REQUESTS, WRITES, Books, Call, assert_exact, cases, seen
 from tests.faults.failing import CONFLICT, Calls, Failure, each_call, end_request
 from tests.integration.api.conftest import assert_problem
 
@@ -40,7 +40,7 @@ def rehearsed(books: Books, write: Call) -> tuple[Any, Any]:
     return before, after
 
 
-@pytest.mark.parametrize("write", WRITES, ids=lambda write: write.name)
+@pytest.mark.parametrize("write", cases(WRITES))
 def test_a_write_is_whole_or_absent_whichever_call_fails(books: Books, write: Call, failure: Failure) -> None:
     before, after = rehearsed(books, write)
     for failing in each_call(failure):
@@ -61,7 +61,7 @@ def test_a_write_is_whole_or_absent_whichever_call_fails(books: Books, write: Ca
             assert_exact()
 
 
-@pytest.mark.parametrize("write", [write for write in WRITES if write.retried], ids=lambda write: write.name)
+@pytest.mark.parametrize("write", cases([write for write in WRITES if write.retried]))
 def test_a_write_is_tried_again_whichever_call_meets_a_conflict(books: Books, write: Call) -> None:
     before, after = rehearsed(books, write)
     for failing in each_call(CONFLICT):
@@ -78,7 +78,7 @@ def test_a_write_is_tried_again_whichever_call_meets_a_conflict(books: Books, wr
         assert_exact()
 
 
-@pytest.mark.parametrize("write", REQUESTS, ids=lambda write: write.name)
+@pytest.mark.parametrize("write", cases(REQUESTS))
 def test_a_request_is_answered_503_or_carried_out_whichever_call_fails(
     books: Books, write: Call, failure: Failure
 ) -> None:
@@ -134,7 +134,10 @@ def folded() -> None:
         folding.fold(DEFINITION, chunk, using="default")
 
 
-@pytest.mark.parametrize("from_scratch", [False, True], ids=["rebuild", "rebuild_from_scratch"])
+@pytest.mark.parametrize(
+    "from_scratch",
+    [pytest.param(False, id="rebuild"), pytest.param(True, id="rebuild_from_scratch", marks=pytest.mark.in_full)],
+)
 def test_a_rebuild_of_which_any_call_fails_is_finished_by_the_next(
     books: Books, failure: Failure, *, from_scratch: bool
 ) -> None:

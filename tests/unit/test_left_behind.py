@@ -32,3 +32,20 @@ def test_a_server_ends_with_the_process_that_started_it_even_if_that_is_killed()
         assert programs.runs(postmaster)
         owner.kill()
     wait_until(lambda: not programs.runs(postmaster) and not home.exists(), "the server has ended, and left nothing")
+
+
+def test_whoever_starts_processes_all_the_while_leaves_none_when_it_is_killed_with_them() -> None:
+    mark = "600.20261127"  # seconds that nobody else sleeps
+    with subprocess.Popen(["/bin/sh", "-c", f"while :; do sleep {mark} & sleep 0.001; done"]) as parent:
+        wait_until(lambda: len(programs.children(parent.pid)) > 3, "it has begun")
+        programs.kill_with_children(parent.pid)
+    # What was just begun has not taken its name yet.
+    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _text(path)]
+    assert left == []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # it has ended meanwhile
+        return ""

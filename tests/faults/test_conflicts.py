@@ -26,7 +26,7 @@ from aggregates.signals import transaction_retried
 from expenses.models import Expense, ExpenseTotals
 from tests.concurrency.threads import somebody_waits_for_a_lock, together, wait_until
 from tests.exactness import assert_totals_match
-from tests.faults.books import NEW, REQUESTS, Books, Call, key, seen
+from tests.faults.books import NEW, REQUESTS, Books, Call, cases, key, seen
 from tests.integration.aggregates.conftest import Receive
 from tests.integration.aggregates.conftest import receive as receive  # noqa: PLC0414 - a fixture
 from tests.integration.api.conftest import EXPENSES, assert_problem
@@ -149,7 +149,7 @@ def test_pauses_between_tries_are_drawn_at_random_and_bounded(monkeypatch: pytes
 
 
 @pytest.mark.row_locks
-@pytest.mark.parametrize("write", REQUESTS, ids=lambda write: write.name)
+@pytest.mark.parametrize("write", cases(REQUESTS))
 def test_a_request_that_meets_a_lock_for_too_long_is_tried_a_bounded_number_of_times_and_503(
     books: Books, write: Call, settings: Any, retried: list[BaseException]
 ) -> None:
@@ -204,7 +204,7 @@ TOO_MUCH = [
 ]
 
 
-@pytest.mark.parametrize("write", TOO_MUCH, ids=lambda write: write.name)
+@pytest.mark.parametrize("write", cases(TOO_MUCH))
 def test_a_request_that_takes_a_total_out_of_its_range_is_409_and_leaves_nothing(books: Books, write: Call) -> None:
     # 1 and 4 are in the bucket already: with this the total is what a column can hold, to the last digit.
     books.expense(7, amount=MAX_VALUE - 5).save()
@@ -230,12 +230,15 @@ WRITES = {
     "PATCH": (200, lambda b: b.client.patch(f"{EXPENSES}{key(1)}/", {"amount": "7.00"})),
     "DELETE": (204, lambda b: b.client.delete(f"{EXPENSES}{key(1)}/")),
 }
-RAISED = [(Refusal("secret"), 500, "internal-error"), (IntegrityError("secret"), 409, "conflict")]
+RAISED = [
+    pytest.param((Refusal("secret"), 500, "internal-error"), id="its_own_error"),
+    pytest.param((IntegrityError("secret"), 409, "conflict"), id="an_error_of_the_database", marks=pytest.mark.in_full),
+]
 SIGNALS: list[tuple[ModelSignal, str]] = [(s, m) for s in (pre_save, post_save) for m in ("POST", "PUT", "PATCH")]
 SIGNALS += [(s, "DELETE") for s in (pre_delete, post_delete)]
 
 
-@pytest.mark.parametrize("raised", RAISED, ids=["its_own_error", "an_error_of_the_database"])
+@pytest.mark.parametrize("raised", RAISED)
 @pytest.mark.parametrize(("signal", "method"), SIGNALS)
 def test_a_request_whose_receiver_raises_is_a_problem_and_leaves_nothing(
     books: Books, receive: Receive, signal: ModelSignal, method: str, raised: tuple[Exception, int, str]

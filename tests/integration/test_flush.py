@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -17,13 +15,12 @@ def flush() -> None:
 
 
 @pytest.fixture
-def a_new_table(transactional_db: None) -> Iterator[None]:
+def a_new_table(transactional_db: None) -> None:
     """A table of states that was dropped and made again, as tests of migrations do."""
     flush()
     with connection.schema_editor() as editor:
         editor.delete_model(RollupState)
         editor.create_model(RollupState)
-    yield
 
 
 def test_rows_brought_back_are_those_that_were_there_and_new_ones_have_keys_of_their_own(a_new_table: None) -> None:

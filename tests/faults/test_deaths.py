@@ -70,16 +70,15 @@ DEATHS: list[Deed] = [a_worker, the_master, all_of_it, *([a_session] if connecti
 
 
 def test_no_write_is_lost_or_doubled_when_parts_of_the_service_die(
-    own: Files | Server, owner: User, categories: list[int], seed: int, *, full: bool
+    own: Files | Server, owner: User, categories: list[int], seed: int
 ) -> None:
     with serving(*shape(seed), **environment(seed)) as service, at_work(service, seed, owner, categories) as crew:
         crew.begin()
         crew.employ()
-        for _ in range(2 if full else 1):
-            for death in crew.pick.sample(DEATHS, len(DEATHS)):
-                crew.go_on(WRITES)
-                print(f"dies: {death.__name__}")  # noqa: T201 - shown where the test fails
-                death(service, crew.pick)
+        for death in crew.pick.sample(DEATHS, len(DEATHS)):
+            crew.go_on(WRITES)
+            print(f"dies: {death.__name__}")  # noqa: T201 - shown where the test fails
+            death(service, crew.pick)
         crew.go_on(WRITES)
 
 
@@ -88,7 +87,7 @@ def test_no_write_is_lost_or_doubled_when_a_worker_process_dies(
 ) -> None:
     with serving("--workers=1") as service, at_work(service, seed, owner, categories) as crew:
         crew.begin(1)
-        for _ in range(3 if full else 1):
+        for _ in range(2 if full else 1):
             worker = crew.employ()
             crew.until_it_wrote(worker, WRITES)
             programs.kill(worker.process.pid)
@@ -96,13 +95,13 @@ def test_no_write_is_lost_or_doubled_when_a_worker_process_dies(
 
 @pytest.mark.row_locks
 def test_no_write_is_lost_or_doubled_when_the_server_of_the_database_dies(
-    cluster: postgres.Cluster, owner: User, categories: list[int], seed: int, *, full: bool
+    cluster: postgres.Cluster, owner: User, categories: list[int], seed: int
 ) -> None:
     # With a pool, whoever asks is refused after ten seconds: not with the first seeds.
     with serving(*shape(seed), **environment(seed + 1)) as service, at_work(service, seed, owner, categories) as crew:
         crew.begin()
         crew.employ()
-        for _ in range(3 if full else 2):
+        for _ in range(2):
             crew.go_on(WRITES)
             cluster.crash()
             connection.close()

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from aggregates import deltas, prepared, sides
+from aggregates import chunks, deltas, prepared, sides
 from aggregates.batches import batched
 from aggregates.chunks import Chunk
 from aggregates.definitions import Definition, Rollup
 
 FINDINGS_HELD = 10_000
+STATEMENTS_KEPT = 256
 MAINTENANCE = """
     SELECT SET_CONFIG('work_mem', GREATEST(PG_SIZE_BYTES(CURRENT_SETTING('work_mem')),
                                            PG_SIZE_BYTES(CURRENT_SETTING('maintenance_work_mem'))) / 1024 || 'kB', true)
@@ -76,15 +78,41 @@ def parts(definition: Definition, chunk: Chunk, *, using: str) -> Iterator[Compa
     Findings come a bounded number at a time, for there may be one for each source row. The last
     comparison has none, but the numbers of buckets.
     """
-    connection = connections[using]
-    names = [name for name in definition.dimensions if any(name in rollup.dimensions for rollup in chunk.rollups)]
-    finding = _reader(definition, chunk, names, using)
+    statement = _statement(definition, chunk, using)
     counts: dict[Rollup, int] = {}
-    for rows in _fetched(connection, *sides.statement(definition, chunk, names, using)):
-        if findings := [*finding([row for row in rows if row[-1] is None])]:
+    for rows in _fetched(connections[using], statement.sql, statement.params):
+        if findings := [*statement.findings([row for row in rows if row[-1] is None])]:
             yield Comparison({}, findings)
         counts |= {chunk.rollups[number]: count for number, *_nothing, count in rows if count is not None}
     yield Comparison(counts, [])
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A comparison, compiled: its text, its parameters, and what reads its rows."""
+
+    sql: str
+    params: list[Any]
+    findings: Callable[[Sequence[tuple[Any, ...]]], Iterator[Finding]]
+
+
+def _statement(definition: Definition, chunk: Chunk, using: str) -> _Statement:
+    """Return the comparison of a chunk; that of whole rollups is kept.
+
+    Assertions ask for those again and again, and to compile one takes many times as long as to run it
+    on the few rows of a test.
+    """
+    compiled = _kept if chunk == chunks.whole(*chunk.rollups) else _compiled
+    return compiled(definition, chunk, using)
+
+
+def _compiled(definition: Definition, chunk: Chunk, using: str) -> _Statement:
+    names = [name for name in definition.dimensions if any(name in rollup.dimensions for rollup in chunk.rollups)]
+    sql, params = sides.statement(definition, chunk, names, using)
+    return _Statement(sql, params, _reader(definition, chunk, names, using))
+
+
+_kept = lru_cache(STATEMENTS_KEPT)(_compiled)
 
 
 def _fetched(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> Iterator[list[tuple[Any, ...]]]:
@@ -114,7 +142,6 @@ def _reader(
 ) -> Callable[[Sequence[tuple[Any, ...]]], Iterator[Finding]]:
     """Return what turns the statement's rows into findings, with values of the totals columns' Python types."""
     meta = definition.totals._meta
-    connection = connections[using]
     fields: list[Any] = [meta.get_field(name) for name in (*names, *definition.measures, *definition.measures)]
     compiler = models.sql.Query(definition.totals).get_compiler(using=using)
     converters = prepared.converters_of(compiler, [None, *(field.get_col(meta.db_table) for field in fields)])
@@ -125,7 +152,7 @@ def _reader(
     own = [(rollup, [1 + names.index(name) for name in rollup.dimensions]) for rollup in chunk.rollups]
 
     def findings(rows: Sequence[tuple[Any, ...]]) -> Iterator[Finding]:
-        for row in prepared.converted(rows, converters, connection):
+        for row in prepared.converted(rows, converters, connections[using]):
             rollup, positions = own[row[0]]
             yield Finding(
                 rollup=rollup,

@@ -176,6 +176,7 @@ def test_a_request_that_meets_a_lock_for_too_long_is_tried_a_bounded_number_of_t
 
 
 @pytest.mark.long
+@pytest.mark.in_full  # tests/concurrency has one of each
 def test_of_two_rebuilds_at_once_one_is_killed_at_random_and_the_next_leaves_no_drift(books: Books, seed: int) -> None:
     Expense.objects.bulk_create(
         books.expense(n, spent_on=dt.date(2026, n % 12 + 1, n % 28 + 1), currency=("EUR", "JPY")[n % 2])

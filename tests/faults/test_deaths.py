@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,21 +11,21 @@ from django.db import connection
 
 from tests import postgres, programs
 from tests.concurrency.threads import wait_until
-from tests.faults.crew import assert_sound, at_work
+from tests.faults.crew import Crew, assert_sound, at_work
 from tests.faults.databases import Files, Server
-from tests.faults.service import Service, serving
+from tests.faults.service import serving
 
 pytestmark = pytest.mark.long
 
 WRITES = 25  # between two deaths
 SHAPES = (
     ("--worker-class=sync", "--workers=2"),
-    ("--worker-class=gthread", "--workers=2", "--threads=3"),
+    ("--worker-class=gthread", "--workers=1", "--threads=4"),
 )
 
 
 def shape(seed: int) -> tuple[str, ...]:
-    """Return how gunicorn serves: with workers of one thread or of several."""
+    """Return how gunicorn serves: by processes or by threads."""
     return SHAPES[seed % 2]
 
 
@@ -35,23 +34,30 @@ def environment(seed: int) -> dict[str, str]:
     return {"POOL_SIZE": "3"} if connection.vendor == "postgresql" and seed % 4 < 2 else {}
 
 
-def a_worker(service: Service, pick: random.Random) -> None:
-    service.kill_a_worker(pick)
+def a_worker(crew: Crew) -> None:
+    crew.service.kill_a_worker(crew.pick)
 
 
-def the_master(service: Service, pick: random.Random) -> None:
-    service.kill_the_master()
-    service.start()
+def the_master(crew: Crew) -> None:
+    crew.service.kill_the_master()
+    crew.service.start()
 
 
-def all_of_it(service: Service, pick: random.Random) -> None:
-    service.kill()
-    service.start()
+def all_of_it(crew: Crew) -> None:
+    crew.service.kill()
+    crew.service.start()
 
 
-def a_session(service: Service, pick: random.Random) -> None:
+def who_writes_by_itself(crew: Crew) -> None:
+    worker = crew.workers[-1]
+    crew.until_it_wrote(worker, WRITES)
+    programs.kill(worker.process.pid)
+    crew.employ()
+
+
+def a_session(crew: Crew) -> None:
     """Let the database end one of the sessions of the service and of the worker process, in a transaction."""
-    wait_until(lambda: ended_a_session(pick.randrange(2)), "a session is at work")
+    wait_until(lambda: ended_a_session(crew.pick.randrange(2)), "a session is at work")
 
 
 def ended_a_session(which: int) -> bool:
@@ -65,8 +71,10 @@ def ended_a_session(which: int) -> bool:
         return bool(cursor.fetchall())
 
 
-Deed = Callable[[Service, random.Random], None]
-DEATHS: list[Deed] = [a_worker, the_master, all_of_it, *([a_session] if connection.vendor == "postgresql" else [])]
+Deed = Callable[[Crew], None]
+DEATHS: list[Deed] = [a_worker, the_master, all_of_it, who_writes_by_itself]
+if connection.vendor == "postgresql":
+    DEATHS.append(a_session)
 
 
 def test_no_write_is_lost_or_doubled_when_parts_of_the_service_die(
@@ -78,19 +86,8 @@ def test_no_write_is_lost_or_doubled_when_parts_of_the_service_die(
         for death in crew.pick.sample(DEATHS, len(DEATHS)):
             crew.go_on(WRITES)
             print(f"dies: {death.__name__}")  # noqa: T201 - shown where the test fails
-            death(service, crew.pick)
+            death(crew)
         crew.go_on(WRITES)
-
-
-def test_no_write_is_lost_or_doubled_when_a_worker_process_dies(
-    own: Files | Server, owner: User, categories: list[int], seed: int, *, full: bool
-) -> None:
-    with serving("--workers=1") as service, at_work(service, seed, owner, categories) as crew:
-        crew.begin(1)
-        for _ in range(2 if full else 1):
-            worker = crew.employ()
-            crew.until_it_wrote(worker, WRITES)
-            programs.kill(worker.process.pid)
 
 
 @pytest.mark.row_locks

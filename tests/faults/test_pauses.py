@@ -74,6 +74,7 @@ def test_whoever_meets_a_paused_process_is_refused_in_time_and_written_later(own
 
 
 @pytest.mark.row_locks
+@pytest.mark.in_full  # that the server ends it, tests/integration/test_waits.py shows
 def test_the_transaction_of_a_paused_worker_is_ended_and_its_request_refused(own: Server, owner: User) -> None:
     with (
         serving("--workers=1", IDLE_SECONDS="1") as service,

@@ -23,6 +23,8 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor != "sqlite", reason="a file is swapped; PostgreSQL restores a dump"),
 ]
 
+WRITES = 60  # before the backup, and after it
+
 
 def backed_up(to: Path) -> None:
     """Copy the database while others write to it."""
@@ -65,18 +67,19 @@ class Remembering(Client):
         return self.asked
 
 
+@pytest.mark.in_full  # tests/functional/test_restore.py has one, taken as the page says
 def test_an_older_backup_is_exact_and_takes_what_it_lacks_once(
-    own: Files, owner: User, categories: list[int], seed: int, tmp_path: Path, *, full: bool
+    own: Files, owner: User, categories: list[int], seed: int, tmp_path: Path
 ) -> None:
-    writes, backup, journal = 60 if full else 20, tmp_path / "backup.sqlite3", Journal()
+    backup, journal = tmp_path / "backup.sqlite3", Journal()
     with serving("--workers=1") as service, client_of(service, owner) as http:
         client = Remembering("client", seed, http, journal, categories)
-        kept = client.write_and_remember(writes)
+        kept = client.write_and_remember(WRITES)
         with at_work(service, seed, owner, categories, journal) as crew:
             crew.employ()
             crew.go_on(5)
             backed_up(backup)
-        lacking = client.write_and_remember(writes)
+        lacking = client.write_and_remember(WRITES)
         service.kill()
         restored(backup)
         assert_exact()

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from aggregates import chunks, drift, readiness, reads, registry
+from aggregates import chunks, drift, readiness, reads, registry, sides
 from aggregates.drift import Finding
 from aggregates.exceptions import TotalsNotReady
 from aggregates.models import Run
@@ -266,3 +266,21 @@ def test_a_source_without_rows_has_no_drift_and_no_buckets(db: None) -> None:
     assert not found(MovementTotals)
     assert not Movement.objects.exists()
     assert Run.objects.get().buckets == 0
+
+
+def test_the_comparison_of_whole_rollups_is_compiled_once(tickets: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    definition, statement, compiled = registry.definition(TicketTotals), sides.statement, []
+
+    def counted(definition: Any, chunk: Any, *others: Any) -> Any:
+        compiled.append(chunk)
+        return statement(definition, chunk, *others)
+
+    monkeypatch.setattr(sides, "statement", counted)
+    drift._kept.cache_clear()
+    whole, part = chunks.whole(*definition.rollups), chunks.Chunk(definition.rollups, "gate", "a", "b")
+    for chunk in (whole, part):
+        assert not drift.compare(definition, chunk, using="default").drift
+    sql(f"UPDATE {TOTALS} SET price = price + 1 WHERE gate = 'b'")
+    for chunk, wrong in ((whole, ["b"]), (part, [])):
+        assert [finding.values[0] for finding in drift.compare(definition, chunk, using="default").drift] == wrong
+    assert compiled == [whole, part, part]

@@ -21,7 +21,7 @@ from aggregates.chunks import Chunk
 from aggregates.definitions import Definition, Rollup
 
 FINDINGS_HELD = 10_000
-STATEMENTS_KEPT = 256
+STATEMENTS_KEPT = 256  # more than a project has rollups; the declarations of its tests are many
 MAINTENANCE = """
     SELECT SET_CONFIG('work_mem', GREATEST(PG_SIZE_BYTES(CURRENT_SETTING('work_mem')),
                                            PG_SIZE_BYTES(CURRENT_SETTING('maintenance_work_mem'))) / 1024 || 'kB', true)

@@ -7,9 +7,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
+from expenses.imports.identity import expense_id
+from expenses.imports.options import DEFAULT_SOURCE
 from tests.faults.book import Book
 from tests.faults.journal import Journal, Values, Write
 from tests.processes import PATIENCE
@@ -19,6 +22,15 @@ A_MOMENT = 0.05  # seconds between two tries while nothing answers
 MOST_TRIES = round(PATIENCE / A_MOMENT)
 NOTHING = "Nothing was written"
 FEW = 3  # rows of a bulk write
+OWNER = "olga"
+IMPORTS = ("add_expense", "view_all_expenses")  # the permissions that an import takes
+ROLES = ("id", "owner", "category", "date", "amount", "description", "status")
+IMPORT = f"{EXPENSES}import/?{urlencode({**{f'{role}_column': role for role in ROLES}, 'currency': 'EUR'})}"
+
+
+def category_name(number: int | None) -> str:
+    """Return what a category is called in a file; none has no name."""
+    return f"category {number}" if number else ""
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,7 @@ class Call:
     headers: dict[str, str] = field(default_factory=dict)
     done: frozenset[int] = frozenset()
     refused: bool = False
+    content: str | None = None
 
 
 class Client(threading.Thread):
@@ -103,6 +116,10 @@ class Client(threading.Thread):
         self._journal.acknowledged(call.write)
 
     def _learn(self, body: Any) -> None:
+        if "rejected" in body:  # the report of an import, whose ids are known
+            assert not body["rejected"], body
+            assert body["added"] in {0, body["rows"]}, "some rows of an import were there, others not"
+            return
         if "created" in body:
             assert body["created"] in {0, len(body["results"])}, "some rows of a bulk write were there, others not"
         for row in body.get("results", [body]):
@@ -120,7 +137,9 @@ class Client(threading.Thread):
     def _sent(self, call: Call) -> httpx.Response | None:
         """Return the answer that tells what became of the write; None where none does."""
         try:
-            response = self._http.request(call.method, call.path, json=call.json, headers=call.headers)
+            response = self._http.request(
+                call.method, call.path, json=call.json, content=call.content, headers=call.headers
+            )
         except httpx.TransportError:
             return None
         if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
@@ -177,6 +196,17 @@ class Client(threading.Thread):
         bodies = self._bodies(write)
         return Call("POST", f"{EXPENSES}bulk/", write, bodies, {"Idempotency-Key": bodies[0]["description"]})
 
+    def import_file(self) -> Call:
+        """A few new expenses in a file, known by their ids there."""
+        write = self._book.new(FEW)
+        self._ids.update({label: str(expense_id(DEFAULT_SOURCE, OWNER, label)) for label in write.after})
+        lines = [
+            ",".join([label, OWNER, category_name(category), day, amount, label, status])
+            for label, (amount, day, status, category) in write.after.items()
+        ]
+        content = "\n".join([",".join(ROLES), *lines])
+        return Call("POST", IMPORT, write, content=content, headers={"Content-Type": "text/csv"})
+
     def put(self) -> Call:
         """An expense with other values."""
         write = self._book.changed()
@@ -210,5 +240,6 @@ NEW = [
     Client.put_new,
     Client.bulk_with_ids,
     Client.bulk_with_key,
+    Client.import_file,
 ]
 CHANGES = [Client.put, Client.patch, Client.delete]

@@ -14,8 +14,10 @@ from django.db import connection
 from expenses.models import Category
 from tests import postgres
 from tests.faults import seeds
+from tests.faults.client import IMPORTS, OWNER, category_name
 from tests.faults.databases import Files, Server, in_use
 from tests.faults.failing import FAILURES, FEWER_FAILURES
+from tests.integration.api.conftest import permitted
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # else a failure is buried under requests
 
@@ -83,10 +85,10 @@ def cluster(own: Files | Server) -> postgres.Cluster:
 @pytest.fixture
 def owner(own: Files | Server) -> User:
     """Whose expenses are written."""
-    return User.objects.create_user("olga")
+    return permitted(User.objects.create_user(OWNER), *IMPORTS)
 
 
 @pytest.fixture
 def categories(own: Files | Server) -> list[int]:
     """The categories of expenses."""
-    return [Category.objects.create(name=name).pk for name in "AB"]
+    return [Category.objects.create(pk=number, name=category_name(number)).pk for number in (1, 2)]

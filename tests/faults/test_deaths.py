@@ -19,7 +19,7 @@ pytestmark = pytest.mark.long
 
 WRITES = 25  # between two deaths
 SHAPES = (
-    ("--worker-class=sync", "--workers=2"),
+    ("--worker-class=sync", "--workers=2", "--preload"),
     ("--worker-class=gthread", "--workers=1", "--threads=4"),
 )
 
@@ -109,17 +109,17 @@ def test_no_write_is_lost_or_doubled_when_the_server_of_the_database_dies(
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a server has its own log")
 def test_a_database_whose_log_was_not_written_back_is_whole_when_everybody_dies(
-    own: Files, owner: User, categories: list[int], seed: int, *, full: bool
+    own: Files, owner: User, categories: list[int], seed: int
 ) -> None:
     with serving(*shape(seed)) as service, at_work(service, seed, owner, categories) as crew:
         crew.begin()
-        for _ in range(2 if full else 1):
-            worker = crew.employ()
-            crew.until_it_wrote(worker, 1)  # its connection stays: whoever closes the last one takes the log along
-            crew.go_on(WRITES)
-            connection.close()
-            service.kill(worker.process.pid)
-            log = Path(f"{connection.settings_dict['NAME']}-wal")
-            assert log.stat().st_size > 0, "there is a log to recover from"
-            assert_sound()
-            service.start()
+        worker = crew.employ()
+        crew.until_it_wrote(worker, 1)  # its connection stays: whoever closes the last one takes the log along
+        crew.go_on(WRITES)
+        connection.close()
+        service.kill(worker.process.pid)
+        log = Path(f"{connection.settings_dict['NAME']}-wal")
+        assert log.stat().st_size > 0, "there is a log to recover from"
+        assert_sound()
+        service.start()
+        crew.go_on(WRITES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -26,8 +27,10 @@ pytestmark = [
 
 
 @pytest.fixture
-def books(transactional_db: None) -> Books:
-    return Books()
+def books(transactional_db: None) -> Iterator[Books]:
+    books = Books()
+    with books.keeping():
+        yield books
 
 
 def rehearsed(books: Books, write: Call) -> tuple[Any, Any]:

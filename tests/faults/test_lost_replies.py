@@ -13,16 +13,18 @@ from django.db import connection
 
 from expenses.models import Expense
 from tests.exactness import assert_totals_match
-from tests.faults.client import EXPENSES, NOTHING
+from tests.faults.client import EXPENSES, IMPORT, IMPORTS, NOTHING, OWNER, ROLES
 from tests.faults.crew import at_work
 from tests.faults.proxy import Cut, Proxy, proxied
 from tests.faults.service import Service, client_of, serving
+from tests.integration.api.conftest import permitted
 from tests.processes import environment
 
 pytestmark = [pytest.mark.long, pytest.mark.row_locks, pytest.mark.django_db(transaction=True)]
 
 NEW = {"amount": "12.50", "currency": "EUR", "spent_on": "2026-01-31"}
 KEY = "0198b5a2-7c1e-7000-8000-00000000000a"
+FILE = f"{','.join(ROLES)}\n1,{OWNER},,2026-01-31,12.50,one,draft\n2,{OWNER},,2026-01-31,3,two,approved\n"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def service(proxy: Proxy, transactional_db: None) -> Iterator[Service]:
 
 @pytest.fixture
 def olga() -> User:
-    return User.objects.create_user("olga")
+    return permitted(User.objects.create_user(OWNER), *IMPORTS)
 
 
 REPEATABLE: list[tuple[str, Callable[[httpx.Client], httpx.Response], int]] = [
@@ -57,6 +59,7 @@ REPEATABLE: list[tuple[str, Callable[[httpx.Client], httpx.Response], int]] = [
         lambda c: c.post(f"{EXPENSES}bulk/", json=[{**NEW, "id": KEY}, {**NEW, "id": str(uuid.UUID(int=9))}]),
         2,
     ),
+    ("import", lambda c: c.post(IMPORT, content=FILE, headers={"Content-Type": "text/csv"}), 2),
 ]
 
 
@@ -113,7 +116,7 @@ def test_no_write_is_lost_or_doubled_while_connections_are_cut(
 ) -> None:
     with at_work(service, seed, olga, []) as crew:
         crew.begin()
-        for _ in range(40 if full else 8):
+        for _ in range(24 if full else 8):
             proxy.cut_next(crew.pick.choice(list(Cut)))
             crew.go_on(5)
 

@@ -241,14 +241,20 @@ print(sorted(map(tuple, reads.sums(SaleTotals, 'channel'))) == sorted(found))
 """
 
 
+MILLION_VISITS = """
+INSERT INTO shop_visit (shop_id, came_on)
+SELECT shop.id, '2020-01-01'::date + n % 2000 FROM generate_series(1, 1000000) AS n
+CROSS JOIN (SELECT min(id) AS id FROM shop_shop) AS shop
+"""
+
+
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="locks of tables are PostgreSQL's")
 def test_a_declaration_is_added_without_a_lock_that_writers_do_not_share(
     tmp_path: Path, shop_settings: dict[str, Any]
 ) -> None:
-    """Which locks are taken depends on no number of rows, so a few stand for a million.
+    """The table has a million rows, and all the while a transaction is open that has written each of them.
 
-    All the while a transaction is open that has written the table, and every row in it. Whatever wanted a lock
-    that a write excludes, on the table or on a row, would have to wait for it, and be given up.
+    Whatever wanted a lock that a write excludes, on the table or on a row, would have to wait for it, and be given up.
     """
     import psycopg  # noqa: PLC0415 - for PostgreSQL alone
 
@@ -258,6 +264,8 @@ def test_a_declaration_is_added_without_a_lock_that_writers_do_not_share(
     impatient = {"PGOPTIONS": "-c lock_timeout=5s"}
     address = {name: shop_settings[name.upper()] for name in ("host", "port", "user", "password")}
     with psycopg.connect(**address, dbname=shop_settings["NAME"]) as writer:
+        writer.execute(MILLION_VISITS)
+        writer.commit()
         writer.execute("UPDATE shop_visit SET came_on = came_on + 1")
         writer.execute("INSERT INTO shop_visit (shop_id, came_on) SELECT id, '2026-01-01' FROM shop_shop")
         with shop.open(**impatient):

@@ -77,22 +77,29 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(name: str, url: str, pytest_arguments: Sequence[str], *, measured: bool = False) -> Outcome:
-    """Run pytest on one database, its output passed through, and return how it ended.
-
-    A run in which every test was skipped has shown nothing, so it counts as failed.
-    """
+    """Run pytest on one database, its output passed through, and return how it ended; raises NotRun as below."""
     report = BUILD / f"{name.lower()}.xml"
     report.unlink(missing_ok=True)
     _say(f"=== {name} ===")
     pytest = ["coverage", "run", "-m", "pytest"] if measured else ["pytest"]
     command = [sys.executable, "-m", *pytest, *WORKLOAD, f"--junit-xml={report}", *pytest_arguments]
     status = programs.wait(subprocess.Popen(command, cwd=ROOT, env=programs.environment(url, "tests.settings")))
+    return ended(name, status, report)
+
+
+def ended(name: str, status: int, report: Path) -> Outcome:
+    """Return how a run ended, from pytest's exit status and its report.
+
+    Raises NotRun where each of the chosen tests was skipped: it has shown nothing on this database. A run in
+    which none was chosen has failed.
+    """
     if not report.exists():
         return Outcome(name, passed=False, detail=f"pytest exited {status} and left no report")
     counts = _counts(report)
-    nothing = ["no test ran"] if counts["skipped"] == sum(counts.values()) else []
-    detail = ", ".join(nothing + [f"{number} {word}" for word, number in counts.items() if number])
-    return Outcome(name, passed=status == 0 and not nothing, detail=detail)
+    if status == 0 and counts["skipped"] == sum(counts.values()):
+        raise NotRun(f"each of its {counts['skipped']} tests was skipped")
+    detail = [f"{number} {word}" for word, number in counts.items() if number]
+    return Outcome(name, passed=status == 0, detail=", ".join(detail or ["no test was chosen"]))
 
 
 def prepare_browser(databases: Sequence[str], pytest_arguments: Sequence[str]) -> str:

@@ -251,7 +251,8 @@ def test_a_file_that_another_program_writes_to_for_too_long_refuses_writes_until
 def test_eight_writers_of_one_file_wait_for_each_other(
     own: Files, owner: User, categories: list[int], seed: int
 ) -> None:
-    with serving("--workers=2", "--threads=3", "--preload") as service, at_work(service, seed, owner, categories) as crew:
+    shape = ("--workers=2", "--threads=3", "--preload")
+    with serving(*shape) as service, at_work(service, seed, owner, categories) as crew:
         crew.begin(clients=6)
         crew.employ()
         crew.employ()

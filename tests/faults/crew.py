@@ -22,6 +22,7 @@ from tests.grouped import assert_grouped
 from tests.processes import PATIENCE, called, running
 
 CLIENTS = 3
+WRITERS = CLIENTS + 1  # a worker process writes beside them
 
 
 class Worker(threading.Thread):

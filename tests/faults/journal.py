@@ -56,6 +56,11 @@ class Journal:
         with self._lock:
             self.told["settled"] += 1
 
+    @property
+    def doubts(self) -> int:
+        """How many writes were in doubt, whether that was settled or not."""
+        return self.told["in doubt"] + self.told["settled"]
+
     def _know(self, word: str, write: Write, rows: Rows) -> None:
         with self._lock:
             self.told[word] += 1

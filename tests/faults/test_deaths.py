@@ -11,13 +11,14 @@ from django.db import connection
 
 from tests import postgres, programs
 from tests.concurrency.threads import wait_until
-from tests.faults.crew import Crew, assert_sound, at_work
+from tests.faults.crew import WRITERS, Crew, assert_sound, at_work
 from tests.faults.databases import Files, Server
 from tests.faults.service import serving
 
 pytestmark = pytest.mark.long
 
 WRITES = 25  # between two deaths
+CRASHES = 2
 SHAPES = (
     ("--worker-class=sync", "--workers=2", "--preload"),
     ("--worker-class=gthread", "--workers=1", "--threads=4"),
@@ -97,6 +98,7 @@ def test_no_write_is_lost_or_doubled_when_parts_of_the_service_die(
             print(f"dies: {death.__name__}")  # noqa: T201 - shown where the test fails
             death(crew)
         crew.go_on(WRITES)
+    assert crew.journal.doubts <= len(DEATHS) * WRITERS, "a death leaves one write of each who writes in doubt, at most"
 
 
 @pytest.mark.row_locks
@@ -107,10 +109,11 @@ def test_no_write_is_lost_or_doubled_when_the_server_of_the_database_dies(
     with serving(*shape(seed), **environment(seed + 1)) as service, at_work(service, seed, owner, categories) as crew:
         crew.begin()
         crew.employ()
-        for _ in range(2):
+        for _ in range(CRASHES):
             crew.go_on(WRITES)
             cluster.crash()
             connection.close()
             crew.until_somebody_is_refused()
             cluster.start(postgres.DURABLE)
         crew.go_on(WRITES)
+    assert crew.journal.doubts <= CRASHES * WRITERS

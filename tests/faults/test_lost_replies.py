@@ -114,11 +114,13 @@ def test_changes_whose_commit_is_cut_off_are_settled_by_their_repeat(
 def test_no_write_is_lost_or_doubled_while_connections_are_cut(
     service: Service, proxy: Proxy, olga: User, seed: int, *, full: bool
 ) -> None:
+    made = len(proxy.made)
     with at_work(service, seed, olga, []) as crew:
         crew.begin()
         for _ in range(24 if full else 8):
             proxy.cut_next(crew.pick.choice(list(Cut)))
             crew.go_on(5)
+    assert crew.journal.doubts <= len(proxy.made) - made, "a cut leaves one write in doubt, at most"
 
 
 def assert_in_doubt(response: Any) -> None:

@@ -11,6 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 COMMIT = "COMMIT"
 REFUSAL = "DO $$ BEGIN RAISE EXCEPTION 'refused by the test' USING ERRCODE = '{}'; END $$"
+OF_SAVEPOINTS = ("SAVEPOINT", "ROLLBACK TO", "RELEASE")
 MOST_CALLS = 400  # a write that makes more never comes to a clean run, or is too large for these tests
 
 
@@ -68,18 +69,26 @@ class Calls:
     made: list[str] = field(default_factory=list)
     failed: str = ""
     in_transaction: bool = False
+    doomed: bool = False
 
     def call(self, what: str, make: Callable[[], Any]) -> Any:
-        """Make a call, unless it is the one that fails."""
+        """Make a call, unless it is the one that fails, or meets the same conflict for the same transaction."""
         self.made.append(what)
+        if self.doomed and self.failure and not what.startswith(OF_SAVEPOINTS):
+            self.failure.strike()
         strikes = self.failure if len(self.made) == self.failing else None
         if strikes is None:
             return make()
         self.failed = what
         self.in_transaction = connection.in_atomic_block or what == COMMIT or what.startswith("BEGIN")
+        self.doomed = strikes.conflict and connection.in_atomic_block and what != COMMIT
         if strikes.made and not what.startswith("BEGIN"):  # SQLite's, which leaves no transaction if it fails
             make()
         return strikes.strike()
+
+    def rolled_back(self) -> None:
+        """Take in that the transaction is at its end: what it had seen is no conflict of the next."""
+        self.doomed = False
 
     @property
     def at_commit(self) -> bool:
@@ -92,7 +101,7 @@ def calls(failing: int = 0, failure: Failure | None = None) -> Iterator[Calls]:
     """Count the calls of this thread's connection, statements and commits, and fail the one of that number."""
     seen = Calls(failing, failure)
     wrapper_class: Any = type(connections[DEFAULT_DB_ALIAS])
-    commit = wrapper_class._commit
+    commit, rollback = wrapper_class._commit, wrapper_class._rollback
 
     def execute(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
         return seen.call(str(sql), lambda: execute(sql, params, many, context))
@@ -100,13 +109,17 @@ def calls(failing: int = 0, failure: Failure | None = None) -> Iterator[Calls]:
     def counted(self: Any) -> Any:
         return seen.call(COMMIT, lambda: commit(self))
 
-    wrapper_class._commit = counted
+    def begun_anew(self: Any) -> Any:
+        seen.rolled_back()
+        return rollback(self)
+
+    wrapper_class._commit, wrapper_class._rollback = counted, begun_anew
     connection.execute_wrappers.append(execute)
     try:
         yield seen
     finally:
         connection.execute_wrappers.remove(execute)
-        wrapper_class._commit = commit
+        wrapper_class._commit, wrapper_class._rollback = commit, rollback
 
 
 def each_call(failure: Failure) -> Iterator[Callable[[], Any]]:

@@ -115,11 +115,12 @@ class Books:
     def keeping(self) -> Iterator[None]:
         """Let ``begin`` copy the rows back from tables beside, which takes a fraction of writing them anew."""
         self.begin()
-        execute(*(f"CREATE TABLE {kept(model)} AS SELECT * FROM {table(model)}" for model in ROWS))
+        drop = [f"DROP TABLE IF EXISTS {kept(model)}" for model in ROWS]
+        execute(*drop, *(f"CREATE TABLE {kept(model)} AS SELECT * FROM {table(model)}" for model in ROWS))
         self._kept = True
         yield
         self._kept = False
-        execute(*(f"DROP TABLE {kept(model)}" for model in ROWS))
+        execute(*drop)
 
     def expense(self, number: int, **values: Any) -> Expense:
         """Return an expense, unsaved."""

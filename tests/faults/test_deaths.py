@@ -19,7 +19,7 @@ pytestmark = pytest.mark.long
 
 WRITES = 25  # between two deaths
 CRASHES = 2
-SHAPES = (
+SHAPES = (  # where the master has the code, a worker that dies is replaced at once
     ("--worker-class=sync", "--workers=2", "--preload"),
     ("--worker-class=gthread", "--workers=1", "--threads=4"),
 )

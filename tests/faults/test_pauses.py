@@ -18,6 +18,7 @@ from tests.concurrency.threads import somebody_waits_for_a_lock, together, wait_
 from tests.exactness import assert_totals_match
 from tests.faults.client import EXPENSES, NOTHING
 from tests.faults.databases import Files, Server
+from tests.faults.failing import open_transactions
 from tests.faults.service import client_of, serving
 from tests.faults.test_shortages import NEW, TOTALS, assert_unavailable
 from tests.processes import PATIENCE, running
@@ -77,7 +78,7 @@ def test_whoever_meets_a_paused_process_is_refused_in_time_and_written_later(own
 @pytest.mark.in_full  # that the server ends it, tests/integration/test_waits.py shows
 def test_the_transaction_of_a_paused_worker_is_ended_and_its_request_refused(own: Server, owner: User) -> None:
     with (
-        serving("--workers=1", IDLE_SECONDS="1") as service,
+        serving("--workers=1", IDLE_SECONDS="3") as service,
         client_of(service, owner) as client,
         ThreadPoolExecutor() as pool,
     ):
@@ -90,7 +91,9 @@ def test_the_transaction_of_a_paused_worker_is_ended_and_its_request_refused(own
             (worker,) = service.workers
             os.kill(worker, signal.SIGSTOP)
         try:
-            # The worker's session has the lock by now, and nobody goes on with it.
+            wait_until(
+                lambda: bool(open_transactions()), "the worker's session has the row, and nobody goes on with it"
+            )
             with pytest.raises(OperationalError, match="lock timeout"), transaction.atomic():
                 impatient("100ms")
                 Expense.objects.update(amount=7)

@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(name: str, url: str, pytest_arguments: Sequence[str], *, measured: bool = False) -> Outcome:
-    """Run pytest on one database, its output passed through, and return how it ended; raises NotRun as below."""
+    """Run pytest on one database, its output passed through, and return how it ended, as ``ended`` tells it."""
     report = BUILD / f"{name.lower()}.xml"
     report.unlink(missing_ok=True)
     _say(f"=== {name} ===")

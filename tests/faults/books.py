@@ -25,6 +25,7 @@ from api.models import IdempotencyKey
 from expenses.importing import import_expenses
 from expenses.imports.options import Columns, Options
 from expenses.models import Category, Expense, ExpenseImage, ExpenseTotals, ExpenseWrite
+from tests.integration.aggregates.conftest import quoted
 from tests.integration.api.conftest import CATEGORIES, EXPENSES, client_of, permitted
 from tests.testapp.models import (
     UNKNOWN_CARRIER,
@@ -61,11 +62,6 @@ def key(number: int) -> uuid.UUID:
     return uuid.UUID(f"0198b5a2-7c1e-7000-8000-{number:012}")
 
 
-def table(model: type[models.Model]) -> str:
-    """Return the name of a model's table, quoted."""
-    return connection.ops.quote_name(model._meta.db_table)
-
-
 def kept(model: type[models.Model]) -> str:
     """Return the name of the table that holds a copy of a model's rows, quoted."""
     return connection.ops.quote_name(f"kept_{model._meta.db_table}")
@@ -94,29 +90,25 @@ class Books:
         for model in ROWS:
             models.QuerySet(model)._raw_delete("default")
         if self._kept:
-            self._refill()
+            execute(*(f"INSERT INTO {quoted(model)} SELECT * FROM {kept(model)}" for model in reversed(ROWS)))
         else:
             self._fill()
+        execute(*connection.ops.sequence_reset_sql(no_style(), [Category]))  # the next one gets a key that is free
 
     def _fill(self) -> None:
         Category.objects.bulk_create([Category(pk=1, name="Travel"), Category(pk=2, name="Food")])
-        execute(*connection.ops.sequence_reset_sql(no_style(), [Category]))  # the next one gets a key that is free
         Expense.objects.bulk_create([self.expense(n, category_id=n % 3 or None) for n in range(4)])
         Site.objects.create(pk=1, name="north")
         Item.objects.create(pk=1, name="bolt")
         Carrier.objects.bulk_create([Carrier(pk=UNKNOWN_CARRIER, name="unknown"), Carrier(pk=7, name="rail")])
         Movement.objects.bulk_create([self.movement(n) for n in range(3)])
 
-    def _refill(self) -> None:
-        execute(*(f"INSERT INTO {table(model)} SELECT * FROM {kept(model)}" for model in reversed(ROWS)))
-        execute(*connection.ops.sequence_reset_sql(no_style(), [Category]))
-
     @contextmanager
     def keeping(self) -> Iterator[None]:
         """Let ``begin`` copy the rows back from tables beside, which takes a fraction of writing them anew."""
         self.begin()
         drop = [f"DROP TABLE IF EXISTS {kept(model)}" for model in ROWS]
-        execute(*drop, *(f"CREATE TABLE {kept(model)} AS SELECT * FROM {table(model)}" for model in ROWS))
+        execute(*drop, *(f"CREATE TABLE {kept(model)} AS SELECT * FROM {quoted(model)}" for model in ROWS))
         self._kept = True
         yield
         self._kept = False

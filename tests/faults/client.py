@@ -25,6 +25,7 @@ FEW = 3  # rows of a bulk write
 OWNER = "olga"
 IMPORTS = ("add_expense", "view_all_expenses")  # the permissions that an import takes
 ROLES = ("id", "owner", "category", "date", "amount", "description", "status")
+CSV = {"Content-Type": "text/csv"}
 IMPORT = f"{EXPENSES}import/?{urlencode({**{f'{role}_column': role for role in ROLES}, 'currency': 'EUR'})}"
 
 
@@ -205,7 +206,7 @@ class Client(threading.Thread):
             for label, (amount, day, status, category) in write.after.items()
         ]
         content = "\n".join([",".join(ROLES), *lines])
-        return Call("POST", IMPORT, write, content=content, headers={"Content-Type": "text/csv"})
+        return Call("POST", IMPORT, write, content=content, headers=CSV)
 
     def put(self) -> Call:
         """An expense with other values."""

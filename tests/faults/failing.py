@@ -62,7 +62,10 @@ def cut() -> None:
 
 @dataclass
 class Calls:
-    """The calls of a run: how many there were, and which of them failed, if any."""
+    """The calls of a run: how many there were, and which of them failed, if any.
+
+    ``doomed``: a conflict was met in the transaction that is open, and is met again until that is rolled back.
+    """
 
     failing: int
     failure: Failure | None
@@ -86,10 +89,6 @@ class Calls:
             make()
         return strikes.strike()
 
-    def rolled_back(self) -> None:
-        """Take in that the transaction is at its end: what it had seen is no conflict of the next."""
-        self.doomed = False
-
     @property
     def at_commit(self) -> bool:
         """Whether the call that failed was a commit."""
@@ -109,11 +108,11 @@ def calls(failing: int = 0, failure: Failure | None = None) -> Iterator[Calls]:
     def counted(self: Any) -> Any:
         return seen.call(COMMIT, lambda: commit(self))
 
-    def begun_anew(self: Any) -> Any:
-        seen.rolled_back()
+    def ended(self: Any) -> Any:
+        seen.doomed = False
         return rollback(self)
 
-    wrapper_class._commit, wrapper_class._rollback = counted, begun_anew
+    wrapper_class._commit, wrapper_class._rollback = counted, ended
     connection.execute_wrappers.append(execute)
     try:
         yield seen

@@ -13,7 +13,7 @@ from django.db import connection
 
 from expenses.models import Expense
 from tests.exactness import assert_totals_match
-from tests.faults.client import EXPENSES, IMPORT, IMPORTS, NOTHING, OWNER, ROLES
+from tests.faults.client import CSV, EXPENSES, IMPORT, IMPORTS, NOTHING, OWNER, ROLES
 from tests.faults.crew import at_work
 from tests.faults.proxy import Cut, Proxy, proxied
 from tests.faults.service import Service, client_of, serving
@@ -59,7 +59,7 @@ REPEATABLE: list[tuple[str, Callable[[httpx.Client], httpx.Response], int]] = [
         lambda c: c.post(f"{EXPENSES}bulk/", json=[{**NEW, "id": KEY}, {**NEW, "id": str(uuid.UUID(int=9))}]),
         2,
     ),
-    ("import", lambda c: c.post(IMPORT, content=FILE, headers={"Content-Type": "text/csv"}), 2),
+    ("import", lambda c: c.post(IMPORT, content=FILE, headers=CSV), 2),
 ]
 
 
